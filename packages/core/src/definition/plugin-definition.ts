@@ -1,0 +1,92 @@
+import type { DescService } from "@bufbuild/protobuf";
+import { checkEndpointPath, checkMinVersion, checkName, checkVersion } from "../protocol/field-rules.ts";
+
+/** A service that a plugin offers to other plugins through a host. */
+export interface ServiceDeclaration {
+  /** For example "logger". */
+  readonly type: string;
+  /** Semantic version. */
+  readonly version: string;
+  /** Where the plugin serves it. Default: the path of the plugin's Connect service. */
+  readonly path?: string | undefined;
+}
+
+/** A service that a plugin needs from other plugins through a host. */
+export interface ServiceDependency {
+  readonly type: string;
+  /** Least version that will do, by semantic version precedence. Default: any. */
+  readonly minVersion?: string | undefined;
+  /** The plugin cannot start without it. Default true. */
+  readonly requiredForStartup?: boolean | undefined;
+  /** The plugin follows changes of its providers. Default false. */
+  readonly watchForChanges?: boolean | undefined;
+}
+
+export interface PluginOptions<Name extends string, Service extends DescService> {
+  /** Name under which hosts dispense the plugin: a letter, then letters, digits, "_", "." or "-"; at most 128 bytes. */
+  readonly name: Name;
+  /** Semantic version of the plugin, without build metadata. */
+  readonly version: string;
+  /** The Connect service that the plugin implements. */
+  readonly service: Service;
+  /** What it offers to other plugins. Default: nothing. */
+  readonly provides?: readonly ServiceDeclaration[] | undefined;
+  /** What it needs of other plugins. Default: nothing. */
+  readonly requires?: readonly ServiceDependency[] | undefined;
+}
+
+/** What both sides know of a plugin. Made by `definePlugin`. */
+export interface PluginDefinition<Name extends string = string, Service extends DescService = DescService> {
+  readonly name: Name;
+  readonly version: string;
+  readonly service: Service;
+  /** Path of the service, "/package.Service/". */
+  readonly servicePath: string;
+  readonly provides: readonly Required<ServiceDeclaration>[];
+  readonly requires: readonly Required<ServiceDependency>[];
+}
+
+/**
+ * Defines a plugin: its name, its version and the Connect service it implements. Host and plugin share the result, and
+ * the compiler holds both to it.
+ * @throws {ConnectError} `invalid_argument` naming the field that breaks a rule.
+ * @example
+ * const kv = definePlugin({ name: "kv", version: "1.0.0", service: KVService });
+ */
+export function definePlugin<const Name extends string, Service extends DescService>(
+  options: PluginOptions<Name, Service>,
+): PluginDefinition<Name, Service> {
+  const { name, version, service, provides = [], requires = [] } = options;
+  checkName("name", name);
+  checkVersion("version", version);
+  const servicePath = `/${service.typeName}/`;
+  return Object.freeze({
+    name,
+    version,
+    service,
+    servicePath,
+    provides: provides.map((declaration, index) => resolveDeclaration(declaration, `provides[${index}]`, servicePath)),
+    requires: requires.map((dependency, index) => resolveDependency(dependency, `requires[${index}]`)),
+  });
+}
+
+function resolveDeclaration(
+  { type, version, path }: ServiceDeclaration,
+  field: string,
+  servicePath: string,
+): Required<ServiceDeclaration> {
+  checkName(`${field}.type`, type);
+  checkVersion(`${field}.version`, version);
+  const resolved = path ?? servicePath;
+  checkEndpointPath(`${field}.path`, resolved);
+  return Object.freeze({ type, version, path: resolved });
+}
+
+function resolveDependency(
+  { type, minVersion = "", requiredForStartup = true, watchForChanges = false }: ServiceDependency,
+  field: string,
+): Required<ServiceDependency> {
+  checkName(`${field}.type`, type);
+  checkMinVersion(`${field}.minVersion`, minVersion);
+  return Object.freeze({ type, minVersion, requiredForStartup, watchForChanges });
+}
