@@ -1,0 +1,58 @@
+import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
+import type { NodeServerRequest } from "@connectrpc/connect-node";
+import type { Clock } from "@cpg/resilience";
+import type { HealthReporter } from "../health/health-reporter.ts";
+import type { IdentityRegistry } from "../identity/identity-registry.ts";
+import type { HttpRoute } from "./http-route.ts";
+
+/** What a server lends to its extensions. */
+export interface HostContext {
+  /** The runtime identities of the plugins that shook hands with this server. */
+  readonly identities: IdentityRegistry;
+  /** Lets only calls with a valid runtime identity through; for RPC routes. */
+  readonly requireIdentity: Interceptor;
+  readonly health: HealthReporter;
+  readonly clock: Clock;
+  /** Aborts when the server begins to drain: long streams should end then. */
+  readonly draining: AbortSignal;
+  /** URL under which plugins reach this server: `publicUrl`, else the endpoint. Known once the server listens. */
+  publicUrl(): string;
+}
+
+/** What a host lends to its plugins, as the handshake advertises it. */
+export interface HostCapability {
+  readonly type: string;
+  readonly version: string;
+  /** Absolute URL. */
+  readonly endpoint: string;
+}
+
+/** What an extension adds to the answer of a handshake. */
+export interface HandshakeFacts {
+  readonly serverMetadata?: Readonly<Record<string, string>> | undefined;
+  readonly capabilities?: readonly HostCapability[] | undefined;
+}
+
+/** What one extension adds to one server. */
+export interface InstalledExtension {
+  /** Adds RPC routes. */
+  routes?(router: ConnectRouter): void;
+  /** Plain HTTP routes beside the RPCs. */
+  readonly httpRoutes?: readonly HttpRoute[] | undefined;
+  /** Sets context values for one request, before any interceptor runs. */
+  contextValues?(request: NodeServerRequest, values: ContextValues): void;
+  /** Facts for the answer of each handshake. */
+  handshakeFacts?(): HandshakeFacts;
+  /** Ends what the extension started. Runs after the last call has ended, in reverse order of installation. */
+  shutdown?(): void | Promise<void>;
+}
+
+/**
+ * How another package adds itself to a server: RPC routes, HTTP routes, context values, handshake facts and a
+ * shutdown step. `install` is called once, before the server listens.
+ */
+export interface HostExtension {
+  /** For error messages. */
+  readonly name: string;
+  install(host: HostContext): InstalledExtension;
+}

@@ -1,0 +1,36 @@
+import type { NodeServerRequest, NodeServerResponse } from "@connectrpc/connect-node";
+
+/** A plain HTTP handler beside the RPCs of a server. */
+export interface HttpRoute {
+  /** Path that it serves, such as "/healthz"; with `prefix`, everything below it, such as "/services/". */
+  readonly path: string;
+  /** Serve every path that starts with `path`, which then has to end in "/". Default false. */
+  readonly prefix?: boolean | undefined;
+  /**
+   * Answers one request, of HTTP/1.1 or HTTP/2. An error thrown, or a promise rejected, answers 500 if nothing was
+   * sent yet and cuts the response otherwise.
+   */
+  handle(request: NodeServerRequest, response: NodeServerResponse): void | Promise<void>;
+}
+
+/**
+ * Finds the route for a path: an exact one first, then the longest prefix.
+ * @throws {TypeError} when two routes serve the same path, or a path is malformed.
+ */
+export function createRouteTable(routes: readonly HttpRoute[]): (path: string) => HttpRoute | undefined {
+  const exact = new Map<string, HttpRoute>();
+  const prefixes: HttpRoute[] = [];
+  for (const route of routes) {
+    if (!route.path.startsWith("/")) throw new TypeError(`route path must start with /, got "${route.path}"`);
+    if (route.prefix) {
+      if (!route.path.endsWith("/")) throw new TypeError(`route prefix must end with /, got "${route.path}"`);
+      if (prefixes.some(({ path }) => path === route.path)) throw new TypeError(`two routes serve ${route.path}`);
+      prefixes.push(route);
+    } else {
+      if (exact.has(route.path)) throw new TypeError(`two routes serve ${route.path}`);
+      exact.set(route.path, route);
+    }
+  }
+  prefixes.sort((a, b) => b.path.length - a.path.length);
+  return (path) => exact.get(path) ?? prefixes.find((route) => path.startsWith(route.path));
+}
