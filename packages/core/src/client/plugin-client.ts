@@ -1,0 +1,264 @@
+import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type Clock, systemClock } from "@cpg/resilience";
+import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
+import { type HandshakeResult, shakeHands } from "../handshake/handshake-client.ts";
+import { within } from "../internal/bounded.ts";
+import { DEFAULT_APP_PROTOCOL_VERSION, DEFAULT_MAGIC_COOKIE, type MagicCookie } from "../protocol/constants.ts";
+import { warnOfCleartext } from "../protocol/cleartext-warning.ts";
+import { type CallTransport, type CallTransportOptions, openCallTransport } from "../wire/call-transport.ts";
+import { parseEndpoint } from "../wire/endpoint.ts";
+import { createServiceClient } from "./service-client.ts";
+
+/** What settles how calls travel, handed through to the transport. */
+type TransportChoices = Pick<
+  CallTransportOptions,
+  | "protocol"
+  | "json"
+  | "tls"
+  | "connectTimeoutMs"
+  | "callTimeoutMs"
+  | "pingIntervalMs"
+  | "pingTimeoutMs"
+  | "maxMessageBytes"
+  | "compression"
+>;
+
+export interface PluginClientOptions<Plugins extends PluginSet> extends TransportChoices {
+  /** Where the plugins are served: "http://host:port", "https://host:port" or "unix:/absolute/path". */
+  readonly endpoint: string;
+  /** The plugins to use. The server has to offer all of them. */
+  readonly plugins: Plugins & CheckedPluginSet<Plugins>;
+  /** HTTP version of the calls. Default "auto": 2 when the server announces it and it works, else 1.1. */
+  readonly httpVersion?: "auto" | "1.1" | "2" | undefined;
+  /** Interceptors of every call, the handshake included; the first is outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Default: the cookie of the protocol. */
+  readonly magicCookie?: MagicCookie | undefined;
+  /** Versions of the application's own protocol that this side speaks. Default [1]. */
+  readonly appProtocolVersions?: readonly number[] | undefined;
+  /** Name under which this side asks for a runtime identity. Default: none asked for. */
+  readonly selfId?: string | undefined;
+  /** Free text, at most 64 bytes. */
+  readonly selfVersion?: string | undefined;
+  /** Free facts for the server. */
+  readonly clientMetadata?: Readonly<Record<string, string>> | undefined;
+  /** Bound on the handshake as a whole, connecting included, in ms. Default 10 000. */
+  readonly handshakeTimeoutMs?: number | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** What a handshake settled, and the HTTP version that calls use. */
+export interface PluginConnection extends HandshakeResult {
+  readonly httpVersion: "1.1" | "2";
+}
+
+export interface PluginClient<Plugins extends PluginSet> extends AsyncDisposable {
+  /**
+   * Connects and shakes hands, once: concurrent calls share the attempt, and after a success the result stays. After a
+   * failure the next call tries again.
+   * @throws {ConnectError} `unavailable` when the server cannot be reached, `deadline_exceeded` when it does not answer
+   * in time, `failed_precondition` for versions that do not fit, `not_found` for a plugin that the server lacks.
+   */
+  connect(options?: { readonly signal?: AbortSignal | undefined }): Promise<PluginConnection>;
+  /**
+   * A typed client for one plugin. Connects if that has not happened yet. Leaving a response stream early ends its call.
+   * @throws {TypeError} for a name outside `plugins`. {ConnectError} as `connect`.
+   */
+  dispense<Name extends keyof Plugins & string>(name: Name): Promise<Client<Plugins[Name]["service"]>>;
+  /** Ends all connections; calls in flight fail with `canceled`. Idempotent. */
+  close(): Promise<void>;
+}
+
+type State =
+  | { readonly kind: "idle" }
+  | { readonly kind: "connecting"; readonly attempt: Promise<Connected>; readonly abort: AbortController }
+  | { readonly kind: "connected"; readonly connected: Connected }
+  | { readonly kind: "closed" };
+
+interface Connected {
+  readonly connection: PluginConnection;
+  readonly calls: CallTransport;
+}
+
+/**
+ * A client of one plugin server. Does no I/O until the first `dispense` or `connect`.
+ * @throws {TypeError} {RangeError} for bad options, naming the option.
+ * @example
+ * await using client = createPluginClient({ endpoint: "http://localhost:8080", plugins: { kv } });
+ * const store = await client.dispense("kv");
+ * await store.put({ key: "mykey", value: new TextEncoder().encode("hello") });
+ */
+export function createPluginClient<const Plugins extends PluginSet>(
+  options: PluginClientOptions<Plugins>,
+): PluginClient<Plugins> {
+  const {
+    plugins,
+    httpVersion = "auto",
+    interceptors = [],
+    magicCookie = DEFAULT_MAGIC_COOKIE,
+    appProtocolVersions = [DEFAULT_APP_PROTOCOL_VERSION],
+    selfId,
+    selfVersion,
+    clientMetadata,
+    handshakeTimeoutMs = 10_000,
+    clock = systemClock,
+  } = options;
+  checkPluginSet(plugins);
+  if (httpVersion !== "auto" && httpVersion !== "1.1" && httpVersion !== "2") {
+    throw new TypeError(`httpVersion must be "auto", "1.1" or "2", got ${JSON.stringify(httpVersion)}`);
+  }
+  if (!(handshakeTimeoutMs > 0)) {
+    throw new RangeError(`handshakeTimeoutMs must be greater than 0, got ${handshakeTimeoutMs}`);
+  }
+  const endpoint = parseEndpoint(options.endpoint);
+  warnOfCleartext(endpoint);
+
+  const open = (version: "1.1" | "2"): CallTransport =>
+    openCallTransport({
+      endpoint,
+      httpVersion: version,
+      interceptors: [...interceptors],
+      protocol: options.protocol,
+      json: options.json,
+      tls: options.tls,
+      connectTimeoutMs: options.connectTimeoutMs,
+      callTimeoutMs: options.callTimeoutMs,
+      pingIntervalMs: options.pingIntervalMs,
+      pingTimeoutMs: options.pingTimeoutMs,
+      maxMessageBytes: options.maxMessageBytes,
+      compression: options.compression,
+      clock,
+    });
+
+  const establish = async (signal: AbortSignal): Promise<Connected> => {
+    const first = open(httpVersion === "2" ? "2" : "1.1");
+    try {
+      const result = await shakeHands(first.transport, {
+        plugins,
+        magicCookie,
+        appProtocolVersions,
+        selfId,
+        selfVersion,
+        clientMetadata,
+        timeoutMs: handshakeTimeoutMs,
+        signal,
+      });
+      const calls = httpVersion === "auto" && result.http2 ? await preferHttp2(first, signal) : first;
+      return { calls, connection: { ...result, httpVersion: calls.httpVersion } };
+    } catch (reason) {
+      await first.close();
+      throw reason;
+    }
+  };
+
+  /** The announcement may have come through a proxy that speaks HTTP/1.1 only, so one call has to get through first. */
+  const preferHttp2 = async (http1: CallTransport, signal: AbortSignal): Promise<CallTransport> => {
+    const http2 = open("2");
+    try {
+      await createServiceClient(HealthService, http2.transport).check({}, { signal, timeoutMs: handshakeTimeoutMs });
+    } catch (reason) {
+      if (signal.aborted || provesNothing(ConnectError.from(reason))) {
+        await http2.close();
+        signal.throwIfAborted();
+        return http1;
+      }
+    }
+    await http1.close();
+    return http2;
+  };
+
+  let state: State = { kind: "idle" };
+  let closing: Promise<void> | undefined;
+
+  const connected = (): Promise<Connected> => {
+    switch (state.kind) {
+      case "closed":
+        return Promise.reject(new ConnectError("the plugin client is closed", Code.Canceled));
+      case "connected":
+        return Promise.resolve(state.connected);
+      case "connecting":
+        return state.attempt;
+      case "idle": {
+        const abort = new AbortController();
+        const attempt = within(
+          clock,
+          handshakeTimeoutMs,
+          establish,
+          () =>
+            new ConnectError(
+              `no handshake with ${options.endpoint} within ${handshakeTimeoutMs} ms`,
+              Code.DeadlineExceeded,
+            ),
+          abort.signal,
+        );
+        const connecting: State = { kind: "connecting", attempt, abort };
+        state = connecting;
+        attempt.then(
+          (result) => {
+            if (state === connecting) state = { kind: "connected", connected: result };
+          },
+          () => {
+            if (state === connecting) state = { kind: "idle" };
+          },
+        );
+        return attempt;
+      }
+    }
+  };
+
+  const close = async (): Promise<void> => {
+    const before = state;
+    state = { kind: "closed" };
+    if (before.kind === "connected") await before.connected.calls.close();
+    if (before.kind === "connecting") {
+      before.abort.abort(new ConnectError("the plugin client is closed", Code.Canceled));
+      // A handshake that won the race against the abort has opened a transport.
+      await before.attempt.then(
+        ({ calls }) => calls.close(),
+        () => {},
+      );
+    }
+  };
+
+  const client: PluginClient<Plugins> = {
+    async connect({ signal } = {}) {
+      const attempt = connected();
+      return (await (signal ? untilAborted(attempt, signal) : attempt)).connection;
+    },
+    async dispense(name) {
+      const plugin = Object.hasOwn(plugins, name) ? plugins[name] : undefined;
+      if (plugin === undefined) {
+        throw new TypeError(`plugins has no "${name}"; it has ${Object.keys(plugins).join(", ")}`);
+      }
+      const { calls } = await connected();
+      return createServiceClient(plugin.service, calls.transport);
+    },
+    close() {
+      closing ??= close();
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  };
+  return client;
+}
+
+/** Whether an error leaves open that the server speaks HTTP/2 at all. Any other code was sent by the server. */
+function provesNothing({ code }: ConnectError): boolean {
+  return (
+    code === Code.Unavailable ||
+    code === Code.Internal ||
+    code === Code.Unknown ||
+    code === Code.DeadlineExceeded ||
+    code === Code.Canceled
+  );
+}
+
+/** Lets one caller stop waiting for an attempt that others share. */
+function untilAborted<T>(attempt: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  return Promise.race([attempt, promise]).finally(() => signal.removeEventListener("abort", onAbort));
+}
