@@ -1,0 +1,19 @@
+// The KV plugin as a program. On its own it listens on PORT (default 8080); launched by a host, on what the host says.
+// KV_FILE names the database file (default kv.db in the folder for temporary files).
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serve } from "@cpg/core";
+import { createKvService } from "./kv-service.ts";
+import { openKvTable } from "./kv-table.ts";
+import { kv } from "./plugin.ts";
+
+const file = process.env.KV_FILE ?? join(tmpdir(), "cpg-kv.db");
+const table = openKvTable(file);
+const impl = createKvService(table);
+
+const server = await serve({ plugins: { kv }, impls: { kv: impl } });
+server.draining.addEventListener("abort", () => impl.close());
+console.error(`kv listens on ${server.endpoint}, data in ${file}`);
+
+await server.closed;
+table.close();

@@ -1,0 +1,138 @@
+import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { systemClock } from "@cpg/resilience";
+import { createPluginClient, type PluginClientOptions, type PluginConnection } from "../client/plugin-client.ts";
+import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
+import { askToStop } from "./ask-to-stop.ts";
+import { launchFailed } from "./launch-error.ts";
+import type { ExitReport, LaunchStrategy, LogRecord } from "./launch-strategy.ts";
+
+export interface LaunchPluginOptions<Plugins extends PluginSet>
+  extends Omit<PluginClientOptions<Plugins>, "endpoint" | "plugins"> {
+  /** How the plugin gets to run, such as `nodeStrategy({ entry })`. */
+  readonly strategy: LaunchStrategy;
+  /** The plugins it has to serve. */
+  readonly plugins: Plugins & CheckedPluginSet<Plugins>;
+  /** Name of the launched program in errors and log records. Default: the name of the first plugin. */
+  readonly name?: string | undefined;
+  /** Receives what the plugin writes to stdout and stderr, line by line. Default: it is dropped. */
+  readonly onLog?: ((record: LogRecord) => void) | undefined;
+  /** Bound on becoming ready, in ms. Default 10 000. */
+  readonly readyTimeoutMs?: number | undefined;
+  /** URL of the host, for a plugin that registers itself. Default: none is handed over. */
+  readonly hostUrl?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StopOptions {
+  /** How long the plugin may take to finish its calls and end by itself, in ms. Default 30 000. */
+  readonly graceMs?: number | undefined;
+  /** How long it may take after SIGTERM, in ms. Default 5 000. */
+  readonly termGraceMs?: number | undefined;
+  /** For the plugin's log. */
+  readonly reason?: string | undefined;
+}
+
+export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposable {
+  readonly name: string;
+  readonly endpoint: string;
+  readonly pid: number | undefined;
+  /** Resolves when the plugin has ended, for whatever reason. Never rejects. */
+  readonly exited: Promise<ExitReport>;
+  /** What proves this host to the plugin, as `control_token`. Secret. */
+  readonly controlToken: string;
+  /** What the handshake settled. */
+  connect(): Promise<PluginConnection>;
+  /** As `PluginClient.dispense`. Calls of a plugin that has ended fail with `unavailable`, naming its last stderr lines. */
+  dispense<Name extends keyof Plugins & string>(name: Name): Promise<Client<Plugins[Name]["service"]>>;
+  /** The last lines it wrote to stderr. */
+  stderrTail(): readonly string[];
+  /**
+   * Ends the plugin: asks it to (Shutdown), then SIGTERM, then SIGKILL, each with its own grace. Idempotent. Resolves
+   * with how it ended, once nothing of it is left.
+   */
+  stop(options?: StopOptions): Promise<ExitReport>;
+}
+
+/**
+ * Launches a plugin, waits until it is ready and shakes hands with it. If any of that fails, nothing of it is left.
+ * @throws {ConnectError} whose cause is a `LaunchError` with the plugin, the stage reached and its last stderr lines:
+ * `failed_precondition` for what another try cannot mend (checksum, missing program, versions), `unavailable` or
+ * `deadline_exceeded` otherwise. {TypeError} {RangeError} for bad options.
+ * @example
+ * const plugin = await launchPlugin({ strategy: nodeStrategy({ entry: "./kv-plugin.js" }), plugins: { kv } });
+ * const store = await plugin.dispense("kv");
+ */
+export async function launchPlugin<const Plugins extends PluginSet>(
+  options: LaunchPluginOptions<Plugins>,
+): Promise<LaunchedPlugin<Plugins>> {
+  const { strategy, plugins, onLog = () => {}, readyTimeoutMs = 10_000, hostUrl, signal, clock = systemClock } = options;
+  checkPluginSet(plugins);
+  if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
+  const name = options.name ?? Object.keys(plugins)[0] ?? "";
+  const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl });
+
+  const { endpoint, controlToken, pid } = running;
+  let exit: ExitReport | undefined;
+  running.exited.then((report) => {
+    exit = report;
+  });
+  /** The plugin's last words belong to the error of a call that its end broke. */
+  const explainEnd: Interceptor = (next) => async (request) => {
+    try {
+      return await next(request);
+    } catch (reason) {
+      const error = ConnectError.from(reason);
+      if (exit === undefined || error.code !== Code.Unavailable) throw reason;
+      throw launchFailed({ plugin: name, stage: "running", running, exit, reason: error });
+    }
+  };
+
+  const client = createPluginClient<Plugins>({
+    ...options,
+    endpoint,
+    interceptors: [explainEnd, ...(options.interceptors ?? [])],
+  });
+  const ended = running.exited.then((report): never => {
+    throw launchFailed({ plugin: name, stage: "handshake", running, exit: report });
+  });
+  ended.catch(() => {}); // matters only during the handshake
+  try {
+    await Promise.race([client.connect({ signal }), ended]);
+  } catch (reason) {
+    await client.close();
+    await running.kill();
+    signal?.throwIfAborted();
+    throw launchFailed({ plugin: name, stage: "handshake", running, exit, reason });
+  }
+
+  let stopping: Promise<ExitReport> | undefined;
+  const stop = async ({ graceMs = DEFAULT_GRACE_MS, termGraceMs, reason = "" }: StopOptions): Promise<ExitReport> => {
+    const report = await running.stop({
+      graceMs,
+      termGraceMs,
+      askToStop: (asking) => askToStop({ endpoint, controlToken, graceMs, reason, clock, signal: asking }),
+    });
+    await client.close();
+    return report;
+  };
+
+  const launched: LaunchedPlugin<Plugins> = {
+    name,
+    endpoint,
+    pid,
+    exited: running.exited,
+    controlToken,
+    connect: () => client.connect(),
+    dispense: (plugin) => client.dispense(plugin),
+    stderrTail: () => running.stderrTail(),
+    stop(stopOptions = {}) {
+      stopping ??= stop(stopOptions);
+      return stopping;
+    },
+    async [Symbol.asyncDispose]() {
+      await launched.stop();
+    },
+  };
+  return launched;
+}
