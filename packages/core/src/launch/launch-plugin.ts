@@ -2,8 +2,10 @@ import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/c
 import { systemClock } from "@cpg/resilience";
 import { createPluginClient, type PluginClientOptions, type PluginConnection } from "../client/plugin-client.ts";
 import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { askToStop } from "./ask-to-stop.ts";
+import { assignIdentity, type ManagingHost } from "./assign-identity.ts";
 import { launchFailed } from "./launch-error.ts";
 import type { ExitReport, LaunchStrategy, LogRecord } from "./launch-strategy.ts";
 
@@ -19,8 +21,15 @@ export interface LaunchPluginOptions<Plugins extends PluginSet>
   readonly onLog?: ((record: LogRecord) => void) | undefined;
   /** Bound on becoming ready, in ms. Default 10 000. */
   readonly readyTimeoutMs?: number | undefined;
-  /** URL of the host, for a plugin that registers itself. Default: none is handed over. */
+  /**
+   * The host to which the plugin belongs, such as a server of this process: it gives the plugin a runtime identity, which
+   * ends with the plugin. Default: the plugin gets none.
+   */
+  readonly host?: ManagingHost | undefined;
+  /** URL of the host, handed to a plugin that registers itself (HOST_URL). Default: none. */
   readonly hostUrl?: string | undefined;
+  /** Resolves when such a plugin's first handshake reached the host: it is ready then. */
+  readonly handshakeSeen?: Promise<unknown> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -41,6 +50,8 @@ export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposab
   readonly exited: Promise<ExitReport>;
   /** What proves this host to the plugin, as `control_token`. Secret. */
   readonly controlToken: string;
+  /** The identity that the host gave it, if one did. */
+  readonly identity: RuntimeIdentity | undefined;
   /** What the handshake settled. */
   connect(): Promise<PluginConnection>;
   /** As `PluginClient.dispense`. Calls of a plugin that has ended fail with `unavailable`, naming its last stderr lines. */
@@ -66,11 +77,12 @@ export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposab
 export async function launchPlugin<const Plugins extends PluginSet>(
   options: LaunchPluginOptions<Plugins>,
 ): Promise<LaunchedPlugin<Plugins>> {
-  const { strategy, plugins, onLog = () => {}, readyTimeoutMs = 10_000, hostUrl, signal, clock = systemClock } = options;
+  const { strategy, plugins, onLog = () => {}, readyTimeoutMs = 10_000, clock = systemClock } = options;
+  const { host, hostUrl, handshakeSeen, signal } = options;
   checkPluginSet(plugins);
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   const name = options.name ?? Object.keys(plugins)[0] ?? "";
-  const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl });
+  const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl, handshakeSeen });
 
   const { endpoint, controlToken, pid } = running;
   let exit: ExitReport | undefined;
@@ -97,13 +109,28 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     throw launchFailed({ plugin: name, stage: "handshake", running, exit: report });
   });
   ended.catch(() => {}); // matters only during the handshake
+  const settle = async (): Promise<RuntimeIdentity | undefined> => {
+    await client.connect({ signal });
+    return host && (await assignIdentity({ endpoint, controlToken, host, clock, signal }));
+  };
+  const settled = settle();
+  let identity: RuntimeIdentity | undefined;
   try {
-    await Promise.race([client.connect({ signal }), ended]);
+    identity = await Promise.race([settled, ended]);
   } catch (reason) {
+    settled.then(
+      (late) => late && host?.identities.revoke(late.runtimeId),
+      () => {}, // the race has reported it
+    );
     await client.close();
     await running.kill();
     signal?.throwIfAborted();
     throw launchFailed({ plugin: name, stage: "handshake", running, exit, reason });
+  }
+
+  if (identity !== undefined) {
+    const { runtimeId } = identity;
+    running.exited.then(() => host?.identities.revoke(runtimeId));
   }
 
   let stopping: Promise<ExitReport> | undefined;
@@ -123,6 +150,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     pid,
     exited: running.exited,
     controlToken,
+    identity,
     connect: () => client.connect(),
     dispense: (plugin) => client.dispense(plugin),
     stderrTail: () => running.stderrTail(),

@@ -1,0 +1,14 @@
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import type { Clock } from "@cpg/resilience";
+import type { ControlGuard } from "../control/control-guard.ts";
+import { createPluginControlService, type ShutdownOrder } from "../control/plugin-control-service.ts";
+import { createPluginIdentityService } from "../control/plugin-identity-service.ts";
+import type { PluginSet } from "../definition/plugin-set.ts";
+import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
+import { HandshakeService } from "../gen/connectplugin/v1/handshake_pb.ts";
+import { PluginControl, PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
+import { RuntimeService } from "../gen/cpg/runtime/v1/runtime_pb.ts";
+import { createHandshakeService } from "../handshake/handshake-service.ts";
+import type { HealthReporter } from "../health/health-reporter.ts";
+import { createHealthService } from "../health/health-service.ts";
+import { type AdmissionPolicy } from "../identity/admission.ts";
