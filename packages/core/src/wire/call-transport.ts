@@ -1,0 +1,212 @@
+import type { Registry } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
+import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
+import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
+import { compressionBrotli, compressionGzip, createNodeHttpClient } from "@connectrpc/connect-node";
+import type { Clock } from "@cpg/resilience";
+import { callError, connectionFailed } from "./call-error.ts";
+import {
+  MAX_TIMER_MS,
+  resolveCallTransportOptions,
+  type ResolvedCallTransportOptions,
+} from "./call-transport-options.ts";
+import { type ClientTlsOptions, createDialer, type Dialer } from "./dial.ts";
+import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { createHttp1Agent } from "./http1-agent.ts";
+import { createHttp1Liveness } from "./http1-liveness.ts";
+import { createHttp2Sessions } from "./http2-sessions.ts";
+
+export type { ClientTlsOptions } from "./dial.ts";
+
+export interface CallTransportOptions {
+  readonly endpoint: Endpoint;
+  readonly httpVersion: "1.1" | "2";
+  /** Default "connect". */
+  readonly protocol?: "connect" | "grpc" | "grpc-web" | undefined;
+  /** Messages as JSON instead of binary. Default false. */
+  readonly json?: boolean | undefined;
+  /** Types that may stand in google.protobuf.Any when messages are JSON. Default: none. */
+  readonly registry?: Registry | undefined;
+  /** The first is outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** For an https endpoint only. */
+  readonly tls?: ClientTlsOptions | undefined;
+  /**
+   * Bound on a connection, in ms: on TCP and TLS together, and with HTTP/2 again on the server's first frame.
+   * Default 10 000.
+   */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Time-out of unary calls that set none themselves, in ms. 0: none. Default 60 000. Streams have no total limit. */
+  readonly callTimeoutMs?: number | undefined;
+  /**
+   * Silence after which a server with open calls (HTTP/1.1: open streams) has to give a sign of life, in ms. 0: never.
+   * HTTP/2 sends a PING; HTTP/1.1 asks for /healthz beside the stream and takes any answer. Default 20 000.
+   */
+  readonly pingIntervalMs?: number | undefined;
+  /** Time for that sign of life, in ms; then the connections end with `unavailable`. Default 15 000. */
+  readonly pingTimeoutMs?: number | undefined;
+  /** Time after which an unused connection closes, in ms. Default 300 000. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Sockets at a time over HTTP/1.1, streams included; further calls wait for one. Default 256. */
+  readonly maxSockets?: number | undefined;
+  /** Bytes of one message, in and out. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Whether servers may compress (gzip, br). Default: not on loopback and Unix sockets, elsewhere yes. */
+  readonly compression?: boolean | undefined;
+  /** Compresses requests with this algorithm, which the server has to know. Default: none. */
+  readonly sendCompression?: "gzip" | "br" | undefined;
+  /** Sends Connect calls of methods without side effects as GET. Default false. */
+  readonly httpGet?: boolean | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface CallTransport {
+  readonly transport: Transport;
+  readonly httpVersion: "1.1" | "2";
+  /** Ends all connections; calls in flight, and later ones, fail with `canceled`. Idempotent. */
+  close(): Promise<void>;
+}
+
+const createTransport = {
+  connect: createConnectTransport,
+  grpc: createGrpcTransport,
+  "grpc-web": createGrpcWebTransport,
+};
+const algorithms = { gzip: compressionGzip, br: compressionBrotli };
+
+/**
+ * How calls travel to one endpoint. Does no I/O before the first call.
+ *
+ * Every call ends: a connection that cannot be made, breaks, or whose server gives no sign of life, ends its calls with
+ * `unavailable` (cause: ConnectionError); a unary call also ends at its time-out with `deadline_exceeded`. A stream over
+ * a live connection may be silent for as long as it likes: whoever wants it bounded sets `timeoutMs` or a signal.
+ * @throws {TypeError} {RangeError} for bad options, naming the option.
+ */
+export function openCallTransport(options: CallTransportOptions): CallTransport {
+  const resolved = resolveCallTransportOptions(options);
+  const { endpoint, httpVersion, callTimeoutMs, maxMessageBytes } = resolved;
+  const closed = new AbortController();
+  const wire = httpVersion === "2" ? openHttp2(resolved) : openHttp1(resolved);
+
+  const httpClient: UniversalClientFn = async (request) => {
+    closed.signal.throwIfAborted();
+    const response = await wire.client(request).catch((reason) => {
+      throw failure(endpoint, reason, request.signal);
+    });
+    return { ...response, body: withTypedErrors(response.body, endpoint, request.signal) };
+  };
+
+  const inner = createTransport[resolved.protocol]({
+    httpClient,
+    baseUrl: resolved.baseUrl,
+    useBinaryFormat: !resolved.json,
+    interceptors: wire.interceptors(resolved.interceptors),
+    acceptCompression: resolved.compression ? [compressionGzip, compressionBrotli] : [],
+    sendCompression: resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression],
+    compressMinBytes: 1024,
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxMessageBytes,
+    useHttpGet: resolved.httpGet,
+    ...(resolved.registry === undefined ? {} : { jsonOptions: { registry: resolved.registry } }),
+  });
+
+  const transport: Transport = {
+    async unary(method, signal, timeoutMs = callTimeoutMs || undefined, ...rest) {
+      closed.signal.throwIfAborted();
+      return inner.unary(method, signal, boundedTimeout(timeoutMs), ...rest);
+    },
+    async stream(method, signal, timeoutMs, ...rest) {
+      closed.signal.throwIfAborted();
+      return inner.stream(method, signal, boundedTimeout(timeoutMs), ...rest);
+    },
+  };
+
+  let closing: Promise<void> | undefined;
+  return {
+    transport,
+    httpVersion,
+    close() {
+      if (closing === undefined) {
+        const reason = new ConnectError(`the transport to ${formatEndpoint(endpoint)} is closed`, Code.Canceled);
+        closed.abort(reason);
+        closing = wire.close(reason);
+      }
+      return closing;
+    },
+  };
+}
+
+/** HTTP of one version below the RPC protocols. */
+interface Wire {
+  readonly client: UniversalClientFn;
+  interceptors(above: readonly Interceptor[]): Interceptor[];
+  close(reason: Error): Promise<void>;
+}
+
+function openHttp2(options: ResolvedCallTransportOptions): Wire {
+  const dialer = createDialer({ ...options, alpn: "h2" });
+  const sessions = createHttp2Sessions({ ...options, dialer });
+  return {
+    client: createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions }),
+    interceptors: (above) => [...above],
+    close: (reason) => dialer.destroy(reason),
+  };
+}
+
+function openHttp1(options: ResolvedCallTransportOptions): Wire {
+  const { endpoint, origin, secure, pingTimeoutMs } = options;
+  const dialer: Dialer = createDialer({ ...options, alpn: "http/1.1" });
+  const agent = createHttp1Agent({ ...options, secure, dialer });
+  const liveness = createHttp1Liveness({
+    origin,
+    agent: createHttp1Agent({ ...options, secure, dialer, maxSockets: 1 }),
+    intervalMs: options.pingIntervalMs,
+    timeoutMs: pingTimeoutMs,
+    clock: options.clock,
+    onSilence() {
+      void dialer.destroy(connectionFailed(endpoint, "call", `no sign of life within ${pingTimeoutMs} ms`));
+    },
+  });
+  const watchStreams: Interceptor = (next) => (request) => {
+    if (request.stream) liveness.watch(request.signal);
+    return next(request);
+  };
+  return {
+    client: createNodeHttpClient({ httpVersion: "1.1", nodeOptions: { agent } }),
+    interceptors: (above) => [...above, watchStreams],
+    close(reason) {
+      liveness.close();
+      return dialer.destroy(reason);
+    },
+  };
+}
+
+/** What the transport's clients see when HTTP fails: the caller's own reason if it gave up, else a typed error. */
+function failure(endpoint: Endpoint, reason: unknown, signal: AbortSignal | undefined): ConnectError {
+  return signal?.aborted ? ConnectError.from(reason, Code.Canceled) : callError(endpoint, reason);
+}
+
+function withTypedErrors(
+  body: AsyncIterable<Uint8Array>,
+  endpoint: Endpoint,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = body[Symbol.asyncIterator]();
+      const onFailure = (reason: unknown) => {
+        throw failure(endpoint, reason, signal);
+      };
+      return {
+        next: () => chunks.next().catch(onFailure),
+        throw: (reason) => chunks.throw?.(reason) ?? Promise.reject(reason),
+      };
+    },
+  };
+}
+
+function boundedTimeout(timeoutMs: number | undefined): number | undefined {
+  return timeoutMs === undefined ? undefined : Math.min(timeoutMs, MAX_TIMER_MS);
+}

@@ -1,0 +1,110 @@
+import type { Clock } from "@cpg/resilience";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { connectionFailed, type ConnectionStage } from "./call-error.ts";
+import type { Endpoint } from "./endpoint.ts";
+
+/** TLS of a client, in the terms of `node:tls`. */
+export interface ClientTlsOptions {
+  /** Authorities to trust instead of Node's own. */
+  readonly ca?: ConnectionOptions["ca"];
+  /** Certificate of this side, for servers that ask for one. */
+  readonly cert?: ConnectionOptions["cert"];
+  readonly key?: ConnectionOptions["key"];
+  /** Name to ask for and to find in the certificate. Default: the host of the endpoint. */
+  readonly servername?: string | undefined;
+  /** Whether a certificate that does not verify ends the connection. Default true. */
+  readonly rejectUnauthorized?: boolean | undefined;
+  /** Default "TLSv1.2". */
+  readonly minVersion?: ConnectionOptions["minVersion"];
+}
+
+export interface DialerOptions {
+  readonly endpoint: Endpoint;
+  readonly tls: ClientTlsOptions | undefined;
+  /** What TLS offers as the protocol above it. */
+  readonly alpn: "h2" | "http/1.1";
+  /** Bound on the TCP connection and the TLS handshake together, in ms. */
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** Opens sockets to one endpoint, and ends all of them. */
+export interface Dialer {
+  /**
+   * A socket that is connecting. It destroys itself with `unavailable` when it is not ready within the bound. `ready`
+   * resolves when bytes can flow, rejects with the reason of the failure, and may be ignored.
+   */
+  dial(): { readonly socket: Socket; readonly ready: Promise<void> };
+  /** Destroys every open socket with the error; resolves when all are closed. */
+  destroy(error: Error): Promise<void>;
+}
+
+/** Time without traffic after which the kernel asks whether the other machine is still there. */
+const tcpKeepAliveMs = 20_000;
+
+export function createDialer(options: DialerOptions): Dialer {
+  const { endpoint, connectTimeoutMs, clock } = options;
+  const secure = endpoint.kind === "tcp" && endpoint.secure;
+  const open = new Set<Socket>();
+
+  const dial = () => {
+    const socket = openSocket(options);
+    open.add(socket);
+    let stage: ConnectionStage = "connect";
+    const timer = new AbortController();
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    ready.catch(() => {}); // the socket's own error event tells the same
+    socket.once("connect", () => {
+      stage = "tls";
+      if (!secure) onReady();
+    });
+    socket.once("secureConnect", onReady);
+    socket.once("error", reject);
+    socket.once("close", () => {
+      open.delete(socket);
+      timer.abort();
+      reject(connectionFailed(endpoint, stage, "the peer closed the connection"));
+    });
+    clock.sleep(connectTimeoutMs, timer.signal).then(
+      () => socket.destroy(connectionFailed(endpoint, stage, `not done within ${connectTimeoutMs} ms`)),
+      () => {}, // connected, or closed
+    );
+    function onReady(): void {
+      timer.abort();
+      resolve();
+    }
+    return { socket, ready };
+  };
+
+  return {
+    dial,
+    async destroy(error) {
+      const closed = [...open].map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
+      for (const socket of open) {
+        // A socket in Node's agent may have no listener at this moment.
+        socket.on("error", () => {});
+        socket.destroy(error);
+      }
+      await Promise.all(closed);
+    },
+  };
+}
+
+function openSocket({ endpoint, tls = {}, alpn }: DialerOptions): Socket {
+  if (endpoint.kind === "unix") return connectTcp({ path: endpoint.path });
+  const { host, port } = endpoint;
+  const address = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs };
+  if (!endpoint.secure) return connectTcp(address);
+  const { servername = isIP(host) === 0 ? host : undefined, rejectUnauthorized = true, minVersion = "TLSv1.2" } = tls;
+  return connectTls({
+    ...address,
+    ALPNProtocols: [alpn],
+    rejectUnauthorized,
+    minVersion,
+    ...(servername === undefined ? {} : { servername }),
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+  });
+}
