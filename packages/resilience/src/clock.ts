@@ -1,0 +1,44 @@
+/** Where time comes from. Everything of ours that reads a clock or waits takes one as an argument. */
+export interface Clock {
+  /** Wall clock in ms since the epoch. Only for values that leave the process, such as the expiry of a token. */
+  now(): number;
+  /** Ms from an arbitrary start, never going back. For every duration, window and deadline. */
+  monotonic(): number;
+  /**
+   * Resolves after `ms`. When `signal` aborts it rejects with the signal's reason, and its timer is gone.
+   * Negative values and NaN count as 0; Infinity never resolves.
+   */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Longest delay of a Node timer; a longer one would fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** The clock of this machine. A pending `sleep` keeps the process alive. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep(ms, signal) {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout;
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const wait = (left: number) => {
+        const step = Math.min(left, maxTimerMs);
+        timer = setTimeout(() => {
+          if (left > step) {
+            wait(left - step);
+          } else {
+            signal?.removeEventListener("abort", onAbort);
+            resolve();
+          }
+        }, step);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      wait(ms > 0 ? ms : 0);
+    });
+  },
+};
