@@ -38,7 +38,7 @@ export function createIdentityRecord(facts: RecordFacts): IdentityRecord {
     expiresAtMs: issuedAtMs + ttlMs,
     identity: {
       id: runtimeId,
-      source: "runtime",
+      source: "runtime-identity",
       runtimeId,
       selfId,
       selfVersion,

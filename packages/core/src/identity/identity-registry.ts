@@ -73,8 +73,6 @@ export interface IdentityRegistry {
 }
 
 const defaultMaxIdentities = 10_000;
-/** Longest sleep: timers of Node overflow beyond 2^31 - 1 ms. */
-const maxSleepMs = 2_147_483_647;
 /** When every identity is in use, the next one to expire may be a day away; one may be revoked sooner. */
 const maxRetryAfterMs = 60_000;
 /** Compared with when the id is unknown, so that this takes as long as a wrong token. */
@@ -148,7 +146,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
   const watchExpiry = async (stop: AbortController): Promise<void> => {
     try {
       for (let first = firstOf(live); first !== undefined; first = firstOf(live)) {
-        await clock.sleep(Math.min(maxSleepMs, Math.max(0, expiryOf(first) - clock.monotonic())), stop.signal);
+        await clock.sleep(expiryOf(first) - clock.monotonic(), stop.signal);
         expire();
       }
     } catch (error) {

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import {
   Code,
@@ -64,29 +65,11 @@ function issueOne(): Holder {
   return { clock, identities, issued, headers, listening };
 }
 
-/** A signal that counts its abort listeners. */
-function countedSignal(): { controller: AbortController; count: () => number } {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const held = new Set<unknown>();
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (type: string, listener: EventListener, options?: AddEventListenerOptions) => {
-    held.add(listener);
-    add(type, listener, options);
-  };
-  signal.removeEventListener = (type: string, listener: EventListener) => {
-    held.delete(listener);
-    remove(type, listener);
-  };
-  return { controller, count: () => held.size };
-}
-
 type Handler = (requests: AsyncIterable<HealthCheckRequest>) => AsyncIterable<HealthCheckResponse>;
 
 /** Calls a streaming handler through the interceptor, as a server does. */
 async function openStream(holder: Holder, handler: Handler, requests: AsyncIterable<HealthCheckRequest>) {
-  const { controller, count } = countedSignal();
+  const controller = new AbortController();
   const request: StreamRequest = {
     stream: true,
     service: HealthService,
@@ -111,7 +94,7 @@ async function openStream(holder: Holder, handler: Handler, requests: AsyncItera
     return Promise.resolve(response);
   };
   const response = (await requireIdentity(holder.identities)(next)(request)) as StreamResponse;
-  return { reader: response.message[Symbol.asyncIterator](), controller, signalListeners: count };
+  return { reader: response.message[Symbol.asyncIterator](), controller, signalListeners: () => getEventListeners(controller.signal, "abort").length };
 }
 
 /** A source of messages that records how it ended. */
@@ -276,7 +259,7 @@ describe("requireIdentity, on a server in memory", () => {
   it("lets a holder in and tells handlers who calls", async () => {
     const { health, headers, seen, issued, listening } = setUp();
     expect((await health.check({}, { headers })).status).toBe(ServingStatus.SERVING);
-    expect(seen).toEqual([issued.identity.runtimeId, "runtime"]);
+    expect(seen).toEqual([issued.identity.runtimeId, "runtime-identity"]);
     expect(listening.count).toBe(0);
   });
 
