@@ -1,6 +1,7 @@
 /** How a delay is spread, so that many clients that failed together do not return together. */
 export type Jitter = "none" | "full" | "equal" | "decorrelated";
 
+/** How long to wait between attempts. Durations in ms; fractions are fine. */
 export interface BackoffOptions {
   /** First delay before jitter, in ms. Greater than 0. Default 100. */
   readonly initialMs?: number | undefined;
@@ -12,6 +13,7 @@ export interface BackoffOptions {
   readonly jitter?: Jitter | undefined;
 }
 
+/** `BackoffOptions` with everything filled in and checked. */
 export interface BackoffConfig {
   readonly initialMs: number;
   readonly maxMs: number;
@@ -19,9 +21,9 @@ export interface BackoffConfig {
   readonly jitter: Jitter;
 }
 
-/** Delays between attempts. */
+/** The delays of one thing that is tried again and again, such as a connection. */
 export interface Backoff {
-  /** The delay before the next attempt, in ms. */
+  /** The delay before the next attempt, in ms: between 0 and `maxMs`. */
   next(): number;
   /** Begins again with the first delay, after a success. */
   reset(): void;
@@ -29,17 +31,18 @@ export interface Backoff {
 
 const jitters: readonly Jitter[] = ["none", "full", "equal", "decorrelated"];
 
-/** Fills in the defaults. @throws {RangeError} naming the option. */
+/** Options checked, defaults filled in. @throws {RangeError} naming the option. */
 export function resolveBackoffOptions(options: BackoffOptions = {}): BackoffConfig {
   const { initialMs = 100, maxMs = 10_000, factor = 2, jitter = "full" } = options;
-  if (!(initialMs > 0) || !Number.isFinite(initialMs)) {
-    throw new RangeError(`initialMs must be greater than 0, got ${initialMs}`);
+  if (!(initialMs > 0)) throw new RangeError(`initialMs must be greater than 0, got ${initialMs}`);
+  if (!(maxMs >= initialMs)) throw new RangeError(`maxMs must be at least initialMs (${initialMs}), got ${maxMs}`);
+  if (!(factor >= 1)) throw new RangeError(`factor must be at least 1, got ${factor}`);
+  for (const [name, value] of Object.entries({ initialMs, maxMs, factor })) {
+    if (!Number.isFinite(value)) throw new RangeError(`${name} must be a finite number, got ${value}`);
   }
-  if (!(maxMs >= initialMs) || !Number.isFinite(maxMs)) {
-    throw new RangeError(`maxMs must be at least initialMs (${initialMs}), got ${maxMs}`);
+  if (!jitters.includes(jitter)) {
+    throw new RangeError(`jitter must be one of ${jitters.map((name) => `"${name}"`).join(", ")}, got ${jitter}`);
   }
-  if (!(factor >= 1) || !Number.isFinite(factor)) throw new RangeError(`factor must be at least 1, got ${factor}`);
-  if (!jitters.includes(jitter)) throw new RangeError(`jitter must be one of ${jitters.join(", ")}, got ${jitter}`);
   return { initialMs, maxMs, factor, jitter };
 }
 
@@ -51,7 +54,7 @@ export function resolveBackoffOptions(options: BackoffOptions = {}): BackoffConf
  * Algorithm: Exponential Backoff And Jitter, Marc Brooker,
  * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  *
- * @param previousMs the delay before this one, for "decorrelated"; `initialMs` for the first.
+ * @param previousMs the delay before this one, for "decorrelated"; `initialMs` for the first. The others do not look at it.
  * @param random at least 0 and less than 1.
  */
 export function backoffDelay(
@@ -73,12 +76,13 @@ export function backoffDelay(
 }
 
 /**
- * A sequence of delays, each longer than the one before up to `maxMs`.
- * @param random a source of numbers of at least 0 and less than 1. Default `Math.random`.
+ * Delays that grow, before jitter, from `initialMs` to `maxMs` and stay there. It never gives up: how often to try is
+ * the caller's decision.
+ * @param random a source of numbers of at least 0 and less than 1. Default `Math.random`; tests pass `seededRandom`.
  * @throws {RangeError} naming the option.
  * @example
- * const backoff = createBackoff({ initialMs: 200 });
- * await clock.sleep(backoff.next(), signal);
+ * const backoff = createBackoff({ initialMs: 200, maxMs: 5_000 });
+ * while (!(await connect(signal))) await systemClock.sleep(backoff.next(), signal);
  */
 export function createBackoff(options: BackoffOptions = {}, random: () => number = Math.random): Backoff {
   const config = resolveBackoffOptions(options);

@@ -5,8 +5,9 @@ export interface Clock {
   /** Ms from an arbitrary start, never going back. For every duration, window and deadline. */
   monotonic(): number;
   /**
-   * Resolves after `ms`. When `signal` aborts it rejects with the signal's reason, and its timer is gone.
-   * Negative values and NaN count as 0; Infinity never resolves.
+   * Resolves after `ms`, never before, however long that is. When `signal` aborts, or already has, it rejects with the
+   * signal's reason. Either way it leaves no timer and no listener behind. Negative values and NaN count as 0; Infinity
+   * waits for the signal.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,12 @@
-export { type Backoff, type BackoffConfig, type BackoffOptions, backoffDelay, createBackoff, type Jitter } from "./backoff.ts";
+export {
+  type Backoff,
+  type BackoffConfig,
+  type BackoffOptions,
+  backoffDelay,
+  createBackoff,
+  type Jitter,
+  resolveBackoffOptions,
+} from "./backoff.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { type Peer, type PeerTls, peerKey } from "./peer.ts";
 export {

@@ -19,6 +19,7 @@ export class FakeClock implements Clock {
   /** In the order in which they are due; those due together in the order in which they fell asleep. */
   #sleepers: Sleeper[] = [];
   #waiters: { readonly count: number; resolve(): void }[] = [];
+  #onNextSleep: (() => void)[] = [];
 
   constructor(startMs = 1_700_000_000_000) {
     this.#startMs = startMs;
@@ -49,6 +50,7 @@ export class FakeClock implements Clock {
       signal?.addEventListener("abort", onAbort, { once: true });
       const index = this.#sleepers.findIndex(({ dueMs }) => dueMs > sleeper.dueMs);
       this.#sleepers.splice(index < 0 ? this.#sleepers.length : index, 0, sleeper);
+      for (const tell of this.#onNextSleep.splice(0)) tell();
       this.#tellWaiters();
     });
   }
@@ -62,6 +64,13 @@ export class FakeClock implements Clock {
   get nextDueMs(): number | undefined {
     const [first] = this.#sleepers;
     return first && first.dueMs - this.#elapsedMs;
+  }
+
+  /** Resolves when the code under test falls asleep the next time, from now on. Nothing needs to be polled. */
+  nextSleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onNextSleep.push(resolve);
+    });
   }
 
   /** Resolves when at least `count` sleeps are under way, which may be at once. */
