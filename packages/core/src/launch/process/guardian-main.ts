@@ -1,0 +1,70 @@
+// The guardian: ends the process groups of a host that died. Started by guardian.ts, which tells it by lines on stdin
+// which groups there are: "+pgid" and "-pgid". The end of stdin means that the host is gone, by whatever means.
+// It has nothing else to do, so it waits in blocking reads and sleeps, and imports nothing but Node: it stays small.
+import { readSync, writeSync } from "node:fs";
+
+/** From SIGTERM to SIGKILL. */
+const graceMs = 1_000;
+const lookEveryMs = 20;
+const stdin = 0;
+const stdout = 1;
+
+const groups = new Set<number>();
+
+// What ends a terminal's foreground group or a service has to reach the host; the guardian outlives it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
+
+writeSync(stdout, "ready\n");
+followHost();
+endGroups();
+process.exit(0);
+
+function followHost(): void {
+  const chunk = Buffer.alloc(4096);
+  let rest = "";
+  for (let length = read(chunk); length > 0; length = read(chunk)) {
+    const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const pgid = Number(line.slice(1));
+      if (line.startsWith("+") && pgid > 1) groups.add(pgid);
+      else if (line.startsWith("-")) groups.delete(pgid);
+    }
+  }
+}
+
+/** 0 at the end of stdin. */
+function read(chunk: Buffer): number {
+  while (true) {
+    try {
+      return readSync(stdin, chunk);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code === "EAGAIN") sleep(lookEveryMs);
+      else if (code !== "EINTR") return 0; // a host that cannot be followed is gone
+    }
+  }
+}
+
+function endGroups(): void {
+  signalGroups("SIGTERM");
+  for (let waitedMs = 0; groups.size > 0 && waitedMs < graceMs; waitedMs += lookEveryMs) {
+    sleep(lookEveryMs);
+    signalGroups(0); // whoever ended is forgotten at once: its number may soon be somebody else's
+  }
+  signalGroups("SIGKILL");
+}
+
+function signalGroups(signal: NodeJS.Signals | 0): void {
+  for (const pgid of groups) {
+    try {
+      process.kill(-pgid, signal);
+    } catch {
+      groups.delete(pgid);
+    }
+  }
+}
+
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}

@@ -1,0 +1,129 @@
+import type { ChildProcessByStdio } from "node:child_process";
+import type { Readable } from "node:stream";
+import { Code } from "@connectrpc/connect";
+import type { Clock } from "@cpg/resilience";
+import { launchFailed } from "../launch-error.ts";
+import type { ExitReport, StopRequest } from "../launch-strategy.ts";
+import type { Guardian } from "./guardian.ts";
+import { groupGone, signalGroup } from "./process-group.ts";
+import type { ProcessOutput } from "./process-output.ts";
+
+export interface SpawnedProcess {
+  readonly exited: Promise<ExitReport>;
+  stop(request: StopRequest): Promise<ExitReport>;
+  kill(): Promise<ExitReport>;
+}
+
+export interface SpawnedProcessOptions {
+  readonly plugin: string;
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  /** Of the child, which leads a group of its own that the guardian watches. */
+  readonly pid: number;
+  readonly output: ProcessOutput;
+  readonly guardian: Guardian;
+  readonly clock: Clock;
+  /** Gives back what the launch took. Must not throw. */
+  cleanUp(): Promise<void>;
+}
+
+const defaultTermGraceMs = 5_000;
+/** How long a process may take to go after SIGKILL, and output to end after its writers went. */
+const killBoundMs = 10_000;
+const outputBoundMs = 1_000;
+
+/**
+ * Follows a process that has just been spawned to its end.
+ *
+ *     how       event                        next      effect
+ *     exited    stop with askToStop          asked     asks, waits up to graceMs
+ *     exited    stop without                 sigterm   SIGTERM to the group, waits up to termGraceMs
+ *     asked     asking failed, grace over    sigterm   the same
+ *     sigterm   grace over                   sigkill   SIGKILL to the group
+ *     any       kill                         sigkill   SIGKILL to the group
+ *     any       the leader exits             (final)   SIGKILL to the rest of the group; all is given back
+ *
+ * The leader counts as the plugin: once it is gone nothing of its group is waited for.
+ */
+export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
+  const { plugin, child, pid, output, guardian, clock, cleanUp } = options;
+  let how: ExitReport["how"] = "exited";
+  const gone = new AbortController();
+  const { promise: leaderExit, resolve: onLeaderExit } = Promise.withResolvers<void>();
+  const { promise: exited, resolve } = Promise.withResolvers<ExitReport>();
+
+  child.once("exit", async (code, signal) => {
+    const report: ExitReport = { code, signal, how };
+    gone.abort();
+    onLeaderExit();
+    if (signalGroup(pid, "SIGKILL")) await groupGone(pid, clock);
+    guardian.forget(pid);
+    await output.finish(outputBoundMs);
+    await cleanUp();
+    resolve(report);
+  });
+
+  const send = (signal: "SIGTERM" | "SIGKILL"): void => {
+    if (gone.signal.aborted) return; // the number may be somebody else's by now
+    how = signal === "SIGTERM" ? "sigterm" : "sigkill";
+    signalGroup(pid, signal);
+  };
+
+  /** Resolves after `ms`, or when the leader exits. */
+  const exitWithin = async (ms: number, signal: AbortSignal = gone.signal): Promise<void> => {
+    const timer = AbortSignal.any([gone.signal, signal]);
+    await clock.sleep(ms, timer).catch(() => {}); // cut short: by the exit, or because nobody was asked
+  };
+
+  const ask = async (graceMs: number, askToStop: (signal: AbortSignal) => Promise<void>): Promise<void> => {
+    how = "asked";
+    const over = new AbortController();
+    const asking = AbortSignal.any([gone.signal, over.signal]);
+    const refused = new AbortController();
+    (async () => askToStop(asking))().catch(() => refused.abort());
+    await exitWithin(graceMs, refused.signal);
+    over.abort();
+  };
+
+  const afterKill = async (): Promise<ExitReport> => {
+    const bound = new AbortController();
+    const late = clock.sleep(killBoundMs, bound.signal).then(() => {
+      const reason = `process ${pid} is still there ${killBoundMs} ms after SIGKILL`;
+      throw launchFailed({ plugin, stage: "stop", running: output, reason, code: Code.DeadlineExceeded });
+    });
+    late.catch(() => {}); // stopped, as a rule
+    try {
+      return await Promise.race([exited, late]);
+    } finally {
+      bound.abort();
+    }
+  };
+
+  const runLadder = async ({ graceMs, termGraceMs = defaultTermGraceMs, askToStop }: StopRequest) => {
+    if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) await ask(graceMs, askToStop);
+    if (!gone.signal.aborted && how !== "sigkill") {
+      send("SIGTERM");
+      await exitWithin(termGraceMs);
+    }
+    send("SIGKILL");
+    return await afterKill();
+  };
+
+  let stopping: Promise<ExitReport> | undefined;
+  return {
+    exited,
+    async stop(request) {
+      checkGrace("graceMs", request.graceMs);
+      checkGrace("termGraceMs", request.termGraceMs ?? defaultTermGraceMs);
+      stopping ??= runLadder(request);
+      return await stopping;
+    },
+    kill() {
+      send("SIGKILL");
+      return afterKill();
+    },
+  };
+}
+
+function checkGrace(name: string, ms: number): void {
+  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(`${name} must be a number of ms from 0, got ${ms}`);
+}
