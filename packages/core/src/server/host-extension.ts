@@ -1,5 +1,5 @@
 import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
-import type { NodeServerRequest } from "@connectrpc/connect-node";
+import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
 import type { IdentityRegistry } from "../identity/identity-registry.ts";

@@ -1,4 +1,4 @@
-import type { NodeServerRequest, NodeServerResponse } from "@connectrpc/connect-node";
+import type { NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
 
 /** A plain HTTP handler beside the RPCs of a server. */
 export interface HttpRoute {

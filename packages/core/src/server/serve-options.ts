@@ -1,5 +1,5 @@
 import type { ContextValues, Interceptor } from "@connectrpc/connect";
-import type { NodeServerRequest } from "@connectrpc/connect-node";
+import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { Clock } from "@cpg/resilience";
 import type { X509Certificate } from "node:crypto";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";

@@ -1,0 +1,110 @@
+import type { Registry } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  type ContextValues,
+  createConnectRouter,
+  createContextValues,
+  type Interceptor,
+} from "@connectrpc/connect";
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import { peerKey } from "@cpg/resilience";
+import { peerOf } from "../listener/connection-peer.ts";
+import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
+import { DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
+import { authorityKey, authorityOf } from "./request-authority.ts";
+
+export interface RpcHandlerOptions {
+  /** Adds the RPCs. */
+  routes(router: ConnectRouter): void;
+  /** Serves what is no RPC. */
+  readonly fallback: NodeHandler;
+  /** Interceptors of every call; the first is outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Sets context values for one request, before any interceptor runs. */
+  readonly contextValues?: ((request: NodeServerRequest, values: ContextValues) => void) | undefined;
+  /** Bytes of one message, in and out. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Aborts the signal of every handler when the server gives up waiting for them. */
+  readonly shutdownSignal?: AbortSignal | undefined;
+  /** Types that `google.protobuf.Any` may hold in JSON. */
+  readonly registry?: Registry | undefined;
+  /** Hears of errors that no caller gets to see, such as a response that could not be written. Default: nobody. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/**
+ * Serves RPCs over Connect, gRPC and gRPC-Web to any request of Node, of HTTP/1.1 or HTTP/2. This is the server's side
+ * of the seam behind which calls travel: above it there are only ConnectRouter and NodeHandler. Responses are
+ * compressed only for a caller that asks for it.
+ * @throws {TypeError} when two RPCs have the same path.
+ */
+export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
+  const { fallback, interceptors = [], maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, onError = () => {} } = options;
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip, compressionBrotli],
+    interceptors: [...interceptors],
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxMessageBytes,
+    ...(options.registry && { jsonOptions: { registry: options.registry } }),
+    ...(options.shutdownSignal && { shutdownSignal: options.shutdownSignal }),
+  });
+  options.routes(router);
+  const handlers = new Map<string, (typeof router.handlers)[number]>();
+  for (const handler of router.handlers) {
+    if (handlers.has(handler.requestPath)) throw new TypeError(`two services serve ${handler.requestPath}`);
+    handlers.set(handler.requestPath, handler);
+  }
+
+  const contextValues = (request: NodeServerRequest): ContextValues => {
+    const values = createContextValues().set(peerKey, peerOf(request)).set(authorityKey, authorityOf(request));
+    options.contextValues?.(request, values);
+    return values;
+  };
+
+  return (request, response) => {
+    const handler = handlers.get(pathOf(request));
+    if (handler === undefined) {
+      fallback(request, response);
+      return;
+    }
+    let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+    try {
+      universal = universalRequestFromNodeRequest(request, response, undefined, contextValues(request));
+    } catch (error) {
+      onError(error);
+      refuse(response);
+      return;
+    }
+    handler(universal)
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch((reason: unknown) => {
+        if (!isAbandoned(ConnectError.from(reason).code)) onError(reason);
+        response.destroy();
+      });
+  };
+}
+
+/** Path of a request, without its query. */
+export function pathOf({ url = "" }: NodeServerRequest): string {
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
+/** The caller went away: its own affair, not an error of this server. */
+function isAbandoned(code: Code): boolean {
+  return code === Code.Aborted || code === Code.Canceled;
+}
+
+/** Answers a request whose target or Host is malformed. */
+function refuse(response: NodeServerResponse): void {
+  response.statusCode = 400;
+  response.setHeader("content-type", "text/plain");
+  response.end("malformed request target or Host\n");
+}
