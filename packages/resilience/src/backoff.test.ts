@@ -76,7 +76,12 @@ describe("createBackoff", () => {
     fc.assert(
       fc.property(anyOptions, fc.integer(), fc.integer({ min: 1, max: 200 }), (options, seed, count) => {
         const backoff = createBackoff(options, seededRandom(seed));
-        const floorMs = { none: options.initialMs, full: 0, equal: options.initialMs / 2, decorrelated: options.initialMs };
+        const floorMs = {
+          none: options.initialMs,
+          full: 0,
+          equal: options.initialMs / 2,
+          decorrelated: options.initialMs,
+        };
         for (let attempt = 0; attempt < count; attempt++) {
           const delay = backoff.next();
           expect(delay).toBeGreaterThanOrEqual(floorMs[options.jitter]);

@@ -6,8 +6,18 @@ const config: TokenBucketConfig = { capacity: 4, refillPerSecond: 2 };
 
 describe("take", () => {
   it.each([
-    { title: "a full bucket", state: { tokens: 4, atMs: 0 }, nowMs: 0, result: { ok: true, state: { tokens: 3, atMs: 0 } } },
-    { title: "the last token", state: { tokens: 1, atMs: 5 }, nowMs: 5, result: { ok: true, state: { tokens: 0, atMs: 5 } } },
+    {
+      title: "a full bucket",
+      state: { tokens: 4, atMs: 0 },
+      nowMs: 0,
+      result: { ok: true, state: { tokens: 3, atMs: 0 } },
+    },
+    {
+      title: "the last token",
+      state: { tokens: 1, atMs: 5 },
+      nowMs: 5,
+      result: { ok: true, state: { tokens: 0, atMs: 5 } },
+    },
     {
       title: "an empty bucket",
       state: { tokens: 0, atMs: 5 },
@@ -20,7 +30,12 @@ describe("take", () => {
       nowMs: 250,
       result: { ok: false, state: { tokens: 0.5, atMs: 250 }, retryAfterMs: 250 },
     },
-    { title: "in time", state: { tokens: 0, atMs: 0 }, nowMs: 500, result: { ok: true, state: { tokens: 0, atMs: 500 } } },
+    {
+      title: "in time",
+      state: { tokens: 0, atMs: 0 },
+      nowMs: 500,
+      result: { ok: true, state: { tokens: 0, atMs: 500 } },
+    },
     {
       title: "after a long rest, no more than the capacity",
       state: { tokens: 0, atMs: 0 },
@@ -57,7 +72,10 @@ describe("tokenBucket", () => {
     { bad: { capacity: Number.NaN, refillPerSecond: 1 }, message: "capacity must be at least 1, got NaN" },
     { bad: { capacity: Infinity, refillPerSecond: 1 }, message: "capacity must be a finite number, got Infinity" },
     { bad: { capacity: 1, refillPerSecond: 0 }, message: "refillPerSecond must be greater than 0, got 0" },
-    { bad: { capacity: 1, refillPerSecond: Infinity }, message: "refillPerSecond must be a finite number, got Infinity" },
+    {
+      bad: { capacity: 1, refillPerSecond: Infinity },
+      message: "refillPerSecond must be a finite number, got Infinity",
+    },
   ])("refuses $bad: $message", ({ bad, message }) => {
     expect(() => tokenBucket(bad, 0)).toThrow(new RangeError(message));
   });
