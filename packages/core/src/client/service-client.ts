@@ -1,6 +1,6 @@
 import type { DescMethodBiDiStreaming, DescMethodServerStreaming, DescService } from "@bufbuild/protobuf";
 import type { CallOptions, Client, Transport } from "@connectrpc/connect";
-import { createClient, makeAnyClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, makeAnyClient } from "@connectrpc/connect";
 
 type StreamCall = (request: unknown, options?: CallOptions) => AsyncIterable<unknown>;
 
@@ -64,5 +64,8 @@ function endedByReader(call: StreamCall): StreamCall {
   };
 }
 
-/** One constant reason: an abort without one makes an exception with a stack each time. */
-const readerLeft = "the reader left the stream";
+/**
+ * One constant reason: an abort without one makes an exception with a stack each time. A ConnectError, since HTTP/2 tells
+ * the server CANCEL only for its code.
+ */
+const readerLeft = new ConnectError("the reader left the stream", Code.Canceled);

@@ -1,57 +1,54 @@
-/** Bounds on what peers can make a listener hold. */
+/** What a listener grants its peers. */
 export interface ListenerLimits {
-  /** Open connections; more are refused at once. Default 10 000. */
+  /**
+   * Connections at a time; one more is closed at once. Whole number from 1. Default 4096: room for hundreds of plugins
+   * and clients, while idle connections, at some 100 KB each, cannot take more than half a gigabyte.
+   */
   readonly maxConnections: number;
   /**
-   * Time until a connection has shown which protocol it speaks, finished its TLS handshake and, in HTTP/1.1, sent the
-   * headers of a request, in ms. Default 10 000.
+   * Time for the first bytes and the TLS handshake, and again for the headers of each HTTP/1 request, in ms. From 1.
+   * Default 10 000: slow networks take a second or two; whoever needs longer holds connections for their own sake.
    */
   readonly headerTimeoutMs: number;
-  /** Time in which an HTTP/1.1 request has to arrive, body included, in ms; 0: no bound, for streams. Default 0. */
+  /**
+   * Time for a whole HTTP/1 request, its body included, in ms. At least headerTimeoutMs, or 0 for no limit. Default 0,
+   * because the body of a streaming call may take as long as it likes.
+   */
   readonly requestTimeoutMs: number;
-  /** Time for which a connection without calls is kept, in ms. Default 120 000. */
+  /**
+   * Time after which a connection without a call in flight is closed, in ms. From 1. Default 360 000: longer than our
+   * clients keep an unused connection (300 000), so that they close it, and never send a call into a closing one.
+   */
   readonly idleTimeoutMs: number;
-  /** Bytes of the headers of one request. Default 16 KiB, as Node's. */
+  /**
+   * Bytes of the headers of one request, names and values (HTTP/2 adds 32 for each header). Between 1024 and 1 MiB.
+   * Default 16 384, as Node. HTTP/1 answers 431, HTTP/2 ends the stream.
+   */
   readonly maxHeaderBytes: number;
-  /** HTTP/2 streams of one connection at a time; more are refused. Default 1 000. */
+  /**
+   * Calls at a time on one HTTP/2 connection; further ones wait at the client. Whole number from 1. Default 1000: open
+   * streams such as watches count, and a client of ours sends all its calls over one connection.
+   */
   readonly maxConcurrentStreams: number;
 }
 
-const defaults: ListenerLimits = {
-  maxConnections: 10_000,
-  headerTimeoutMs: 10_000,
-  requestTimeoutMs: 0,
-  idleTimeoutMs: 120_000,
-  maxHeaderBytes: 16 * 1024,
-  maxConcurrentStreams: 1_000,
-};
+const maxTimeoutMs = 2 ** 31 - 1;
 
-/** What Node takes for each limit. */
-const ranges: { readonly [Name in keyof ListenerLimits]: readonly [number, number] } = {
-  maxConnections: [1, 1_000_000],
-  headerTimeoutMs: [1, 2 ** 31 - 1],
-  requestTimeoutMs: [0, 2 ** 31 - 1],
-  idleTimeoutMs: [1, 2 ** 31 - 1],
-  maxHeaderBytes: [1024, 16 * 1024 * 1024],
-  maxConcurrentStreams: [1, 2 ** 31 - 1],
-};
+/** @throws {RangeError} naming the limit. */
+export function resolveListenerLimits(limits: Partial<ListenerLimits> = {}): ListenerLimits {
+  const { maxConnections = 4096, maxConcurrentStreams = 1000, maxHeaderBytes = 16_384 } = limits;
+  const { headerTimeoutMs = 10_000, requestTimeoutMs = 0, idleTimeoutMs = 360_000 } = limits;
+  checkRange("maxConnections", maxConnections, 1, 1_000_000);
+  checkRange("maxConcurrentStreams", maxConcurrentStreams, 1, 1_000_000);
+  checkRange("maxHeaderBytes", maxHeaderBytes, 1024, 1024 * 1024);
+  checkRange("headerTimeoutMs", headerTimeoutMs, 1, maxTimeoutMs);
+  checkRange("idleTimeoutMs", idleTimeoutMs, 1, maxTimeoutMs);
+  if (requestTimeoutMs !== 0) checkRange("requestTimeoutMs", requestTimeoutMs, headerTimeoutMs, maxTimeoutMs);
+  return { maxConnections, headerTimeoutMs, requestTimeoutMs, idleTimeoutMs, maxHeaderBytes, maxConcurrentStreams };
+}
 
-/** Fills in the defaults. @throws {RangeError} naming the limit. */
-export function resolveListenerLimits(limits: { readonly [Name in keyof ListenerLimits]?: number | undefined } = {}): ListenerLimits {
-  const pick = (name: keyof ListenerLimits): number => {
-    const value = limits[name] ?? defaults[name];
-    const [min, max] = ranges[name];
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new RangeError(`limits.${name} must be a whole number from ${min} to ${max}, got ${value}`);
-    }
-    return value;
-  };
-  return {
-    maxConnections: pick("maxConnections"),
-    headerTimeoutMs: pick("headerTimeoutMs"),
-    requestTimeoutMs: pick("requestTimeoutMs"),
-    idleTimeoutMs: pick("idleTimeoutMs"),
-    maxHeaderBytes: pick("maxHeaderBytes"),
-    maxConcurrentStreams: pick("maxConcurrentStreams"),
-  };
+function checkRange(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`limits.${name} must be a whole number between ${least} and ${most}, got ${value}`);
+  }
 }

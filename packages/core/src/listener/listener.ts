@@ -108,7 +108,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   let cleartext: Http1Server | undefined;
   const serveHttp1 = takeOver(acceptor, tls === undefined ? "connection" : "secureConnection");
-  const serveHttp2 = (socket: Socket) => http2.emit("connection", socket);
+  const serveHttp2 = (socket: Socket) => {
+    socket.allowHalfOpen = false; // as HTTP/1.1 needs it; an HTTP/2 session would not notice that its client has gone
+    http2.emit("connection", socket);
+  };
   const serveKnown = (socket: Socket, serve: (socket: Socket) => void) => {
     rememberPeer(socket, socket);
     serve(socket);

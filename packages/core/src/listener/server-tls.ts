@@ -1,0 +1,21 @@
+import type { TlsOptions } from "node:tls";
+
+/** TLS of a listener; what is not described here is as in Node's `tls.createServer`. */
+export interface ServerTlsOptions
+  extends Pick<
+    TlsOptions,
+    "cert" | "key" | "passphrase" | "ca" | "crl" | "ciphers" | "maxVersion" | "requestCert" | "rejectUnauthorized"
+  > {
+  /** Default "TLSv1.2". */
+  readonly minVersion?: TlsOptions["minVersion"];
+  /** Serve cleartext on the same port too. Default false: a peer that does not begin with TLS is cut. */
+  readonly allowCleartext?: boolean | undefined;
+}
+
+/** Options for `tls.createServer`. @throws {TypeError} without certificate or key. */
+export function resolveServerTls(options: ServerTlsOptions, handshakeTimeoutMs: number): TlsOptions {
+  const { allowCleartext: _, minVersion = "TLSv1.2", ...rest } = options;
+  if (rest.cert === undefined) throw new TypeError("tls.cert is missing");
+  if (rest.key === undefined) throw new TypeError("tls.key is missing");
+  return { ...rest, minVersion, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout: handshakeTimeoutMs };
+}
