@@ -1,18 +1,12 @@
-import { createServer as createHttp1Server } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import {
-  connectNodeAdapter,
-  createConnectTransport,
-  createGrpcTransport,
-  Http2SessionManager,
-} from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
 import { HealthService } from "../src/gen/connectplugin/health/v1/health_pb.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../src/identity/identity-registry.ts";
 import { requireIdentity } from "../src/identity/require-identity.ts";
+import { openListener } from "../src/listener/listener.ts";
+import { createRpcHandler } from "../src/wire/rpc-handler.ts";
 
 interface StreamServer extends AsyncDisposable {
   readonly baseUrl: string;
@@ -22,13 +16,13 @@ interface StreamServer extends AsyncDisposable {
 }
 
 /** Serves a stream that sends one message and then waits for ever. */
-async function startStreamServer(httpVersion: "1.1" | "2"): Promise<StreamServer> {
+async function startStreamServer(): Promise<StreamServer> {
   const identities = createIdentityRegistry({ clock: new FakeClock() });
   let resolveEnded = (_reason: unknown): void => {};
   const handlerEnded = new Promise((resolve) => {
     resolveEnded = resolve;
   });
-  const handler = connectNodeAdapter({
+  const handler = createRpcHandler({
     interceptors: [requireIdentity(identities)],
     routes({ service }) {
       service(HealthService, {
@@ -42,19 +36,16 @@ async function startStreamServer(httpVersion: "1.1" | "2"): Promise<StreamServer
         },
       });
     },
+    fallback: (_request, response) => void response.end(),
   });
-  const http2 = createHttp2Server(handler);
-  const http1 = createHttp1Server(handler);
-  const server = httpVersion === "2" ? http2 : http1;
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const listener = await openListener({ address: { port: 0 }, handler });
   return {
-    baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    baseUrl: listener.endpoint,
     identities,
     handlerEnded,
     async [Symbol.asyncDispose]() {
       identities.close();
-      http1.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await listener.close();
     },
   };
 }
@@ -78,7 +69,7 @@ describe.each(["connect over HTTP/1.1", "connect over HTTP/2", "grpc over HTTP/2
   }
 
   it("ends with unauthenticated at once when the identity ends, and so does its handler", async () => {
-    await using server = await startStreamServer(httpVersion);
+    await using server = await startStreamServer();
     const { reader, identity, end } = await openStream(server);
     const next = reader.next();
     server.identities.revoke(identity.runtimeId);
@@ -93,7 +84,7 @@ describe.each(["connect over HTTP/1.1", "connect over HTTP/2", "grpc over HTTP/2
   });
 
   it("ends its handler when the caller aborts, and a later end of the identity harms nobody", async () => {
-    await using server = await startStreamServer(httpVersion);
+    await using server = await startStreamServer();
     const { reader, identity, abort, end } = await openStream(server);
     const next = reader.next().catch(() => "aborted");
     abort.abort();

@@ -1,18 +1,43 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { greeting, handshakePath, post, releasePath, renewPath, startWireServer, type WireAnswer } from "./wire-protocol-server.ts";
+import {
+  greeting,
+  handshakePath,
+  post,
+  releasePath,
+  renewPath,
+  startWireServer,
+  type WireAnswer,
+} from "./wire-protocol-server.ts";
 
 /** Strings that break things: empty, long, multi-byte, lone surrogates, control characters, names of prototypes. */
 const text = fc.oneof(
   fc.string({ maxLength: 200 }),
   fc.string({ unit: "binary", maxLength: 200 }),
-  fc.constantFrom("", "..", "a..b", "__proto__", "constructor", "\0", "\ud800", "a".repeat(129), "é".repeat(65), "a/b", "%2e%2e"),
+  fc.constantFrom(
+    "",
+    "..",
+    "a..b",
+    "__proto__",
+    "constructor",
+    "\0",
+    "\ud800",
+    "a".repeat(129),
+    "é".repeat(65),
+    "a/b",
+    "%2e%2e",
+  ),
   fc.string({ unit: fc.constantFrom("a", "-", ".", "_", "9", "é"), maxLength: 140 }),
 );
 const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, 1, -1, 2 ** 31, 2 ** 53));
 const anything = fc.oneof(text, number, fc.jsonValue());
 const declaration = fc.record(
-  { type: text, version: fc.oneof(text, fc.constant("1.0.0")), path: fc.oneof(text, fc.constant("/a/")), minVersion: text },
+  {
+    type: text,
+    version: fc.oneof(text, fc.constant("1.0.0")),
+    path: fc.oneof(text, fc.constant("/a/")),
+    minVersion: text,
+  },
   { requiredKeys: [] },
 );
 
@@ -36,9 +61,21 @@ const handshake = fc
     },
     { requiredKeys: [] },
   )
-  .chain((fields) => fc.subarray(Object.keys(fields)).map((keys) => Object.fromEntries(Object.entries(fields).filter(([key]) => keys.includes(key)))));
+  .chain((fields) =>
+    fc
+      .subarray(Object.keys(fields))
+      .map((keys) => Object.fromEntries(Object.entries(fields).filter(([key]) => keys.includes(key)))),
+  );
 const wrongTypes = fc.dictionary(
-  fc.constantFrom("selfId", "selfVersion", "requestedPlugins", "clientMetadata", "appProtocolVersions", "provides", "declaresServices"),
+  fc.constantFrom(
+    "selfId",
+    "selfVersion",
+    "requestedPlugins",
+    "clientMetadata",
+    "appProtocolVersions",
+    "provides",
+    "declaresServices",
+  ),
   anything,
 );
 const rawBody = fc.oneof(fc.string(), fc.uint8Array({ maxLength: 300 }), fc.json());

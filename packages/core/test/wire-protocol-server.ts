@@ -1,19 +1,16 @@
-import { Agent, createServer, type IncomingMessage, request as httpRequest } from "node:http";
-import type { AddressInfo } from "node:net";
-import { createContextValues } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { peerKey } from "@cpg/resilience";
+import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { FakeClock } from "@cpg/resilience/testing";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
 import { Logger } from "../src/gen/capability/logger/v1/logger_pb.ts";
-import { RuntimeService } from "../src/gen/cpg/runtime/v1/runtime_pb.ts";
 import { HandshakeService } from "../src/gen/connectplugin/v1/handshake_pb.ts";
+import { RuntimeService } from "../src/gen/cpg/runtime/v1/runtime_pb.ts";
 import { createHandshakeService, type HandshakeServiceOptions } from "../src/handshake/handshake-service.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../src/identity/identity-registry.ts";
 import { loopbackPeers } from "../src/identity/loopback-peers.ts";
 import { identityGate, requireIdentity } from "../src/identity/require-identity.ts";
 import { createRuntimeService } from "../src/identity/runtime-service.ts";
-import { authorityKey } from "../src/wire/request-authority.ts";
+import { openListener } from "../src/listener/listener.ts";
+import { createRpcHandler } from "../src/wire/rpc-handler.ts";
 
 export const logger = definePlugin({ name: "logger", version: "1.0.0", service: Logger });
 
@@ -26,8 +23,8 @@ export interface WireServer extends AsyncDisposable {
 /** A host with nothing but handshake and runtime service, whose time stands still. */
 export async function startWireServer(options: Partial<HandshakeServiceOptions> = {}): Promise<WireServer> {
   const clock = new FakeClock();
-  const identities = createIdentityRegistry({ clock, ttlMs: 60_000 });
-  const handler = connectNodeAdapter({
+  const { identities = createIdentityRegistry({ clock, ttlMs: 60_000 }) } = options;
+  const handler = createRpcHandler({
     routes({ service }) {
       service(
         HandshakeService,
@@ -45,23 +42,19 @@ export async function startWireServer(options: Partial<HandshakeServiceOptions> 
         requestGate: identityGate(identities),
       });
     },
-    contextValues({ socket, headers }) {
-      const address = socket.remoteAddress;
-      return createContextValues()
-        .set(peerKey, { network: "tcp", address, port: socket.remotePort, tls: undefined })
-        .set(authorityKey, headers.host);
+    fallback(_request, response) {
+      response.statusCode = 404;
+      response.end();
     },
   });
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const listener = await openListener({ address: { port: 0 }, handler });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: Number(new URL(listener.endpoint).port),
     clock,
     identities,
     async [Symbol.asyncDispose]() {
       identities.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await listener.close();
     },
   };
 }
@@ -85,7 +78,14 @@ export function post(
   const sent = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const request = httpRequest(
-      { agent, host: "127.0.0.1", port, path, method: "POST", headers: { "content-type": "application/json", ...headers } },
+      {
+        agent,
+        host: "127.0.0.1",
+        port,
+        path,
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -1,7 +1,9 @@
-import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { connect } from "node:http2";
 import { describe, expect, it } from "vitest";
 import { admitWhen, openAdmission } from "../src/identity/admission.ts";
 import { allowPeers } from "../src/identity/allow-peers.ts";
+import { createIdentityRegistry } from "../src/identity/identity-registry.ts";
 import { greeting, handshakePath, post, releasePath, renewPath, startWireServer } from "./wire-protocol-server.ts";
 
 /** "é": one character, two bytes. */
@@ -26,7 +28,11 @@ describe("handshake on the wire", () => {
 
   it("answers several versions with the highest common one, and all of its own", async () => {
     await using server = await startWireServer({ appProtocolVersions: [1, 2, 3] });
-    const { body } = await post(server.port, handshakePath, { ...greeting, appProtocolVersion: 4, appProtocolVersions: [4, 2, 1] });
+    const { body } = await post(server.port, handshakePath, {
+      ...greeting,
+      appProtocolVersion: 4,
+      appProtocolVersions: [4, 2, 1],
+    });
     expect(body).toMatchObject({ appProtocolVersion: 2, appProtocolVersions: [3, 2, 1] });
   });
 
@@ -44,27 +50,108 @@ describe("handshake on the wire", () => {
     expect(without.body).not.toHaveProperty("runtimeId");
     expect(server.identities.size).toBe(0);
     const { body } = await post(server.port, handshakePath, { ...greeting, selfId: "My-Plugin" });
-    expect(body).toMatchObject({ runtimeId: expect.stringMatching(/^my-plugin-[0-9a-f]{24}$/), runtimeTokenTtl: "60s" });
+    expect(body).toMatchObject({
+      runtimeId: expect.stringMatching(/^my-plugin-[0-9a-f]{24}$/),
+      runtimeTokenTtl: "60s",
+    });
     expect(server.identities.size).toBe(1);
   });
 
   it.each<{ name: string; change: Record<string, unknown>; status: number; code: string; says: string }>([
-    { name: "no cookie", change: { magicCookieKey: "" }, status: 400, code: "invalid_argument", says: "magic_cookie_key" },
-    { name: "wrong cookie key", change: { magicCookieKey: "X" }, status: 400, code: "invalid_argument", says: "magic_cookie_key" },
-    { name: "wrong cookie value", change: { magicCookieValue: "X" }, status: 400, code: "invalid_argument", says: "magic_cookie_value" },
-    { name: "core version 2", change: { coreProtocolVersion: 2 }, status: 400, code: "invalid_argument", says: "core_protocol_version" },
-    { name: "core version absent", change: { coreProtocolVersion: 0 }, status: 400, code: "invalid_argument", says: "core_protocol_version" },
-    { name: "app version 9", change: { appProtocolVersion: 9 }, status: 400, code: "failed_precondition", says: "version 1; the client asks for 9" },
-    { name: "app version absent", change: { appProtocolVersion: 0 }, status: 400, code: "failed_precondition", says: "asks for 0" },
-    { name: "app versions 8, 9", change: { appProtocolVersions: [8, 9] }, status: 400, code: "failed_precondition", says: "asks for 8, 9" },
-    { name: "101 app versions", change: { appProtocolVersions: Array(101).fill(1) }, status: 400, code: "invalid_argument", says: "app_protocol_versions" },
+    {
+      name: "no cookie",
+      change: { magicCookieKey: "" },
+      status: 400,
+      code: "invalid_argument",
+      says: "magic_cookie_key",
+    },
+    {
+      name: "wrong cookie key",
+      change: { magicCookieKey: "X" },
+      status: 400,
+      code: "invalid_argument",
+      says: "magic_cookie_key",
+    },
+    {
+      name: "wrong cookie value",
+      change: { magicCookieValue: "X" },
+      status: 400,
+      code: "invalid_argument",
+      says: "magic_cookie_value",
+    },
+    {
+      name: "core version 2",
+      change: { coreProtocolVersion: 2 },
+      status: 400,
+      code: "invalid_argument",
+      says: "core_protocol_version",
+    },
+    {
+      name: "core version absent",
+      change: { coreProtocolVersion: 0 },
+      status: 400,
+      code: "invalid_argument",
+      says: "core_protocol_version",
+    },
+    {
+      name: "app version 9",
+      change: { appProtocolVersion: 9 },
+      status: 400,
+      code: "failed_precondition",
+      says: "version 1; the client asks for 9",
+    },
+    {
+      name: "app version absent",
+      change: { appProtocolVersion: 0 },
+      status: 400,
+      code: "failed_precondition",
+      says: "asks for 0",
+    },
+    {
+      name: "app versions 8, 9",
+      change: { appProtocolVersions: [8, 9] },
+      status: 400,
+      code: "failed_precondition",
+      says: "asks for 8, 9",
+    },
+    {
+      name: "101 app versions",
+      change: { appProtocolVersions: Array(101).fill(1) },
+      status: 400,
+      code: "invalid_argument",
+      says: "app_protocol_versions",
+    },
     { name: "self_id with ..", change: { selfId: "a..b" }, status: 400, code: "invalid_argument", says: "self_id" },
-    { name: "self_id with a digit first", change: { selfId: "1a" }, status: 400, code: "invalid_argument", says: "self_id" },
+    {
+      name: "self_id with a digit first",
+      change: { selfId: "1a" },
+      status: 400,
+      code: "invalid_argument",
+      says: "self_id",
+    },
     { name: "self_id with a slash", change: { selfId: "a/b" }, status: 400, code: "invalid_argument", says: "self_id" },
     { name: "self_id with NUL", change: { selfId: "a\0" }, status: 400, code: "invalid_argument", says: "self_id" },
-    { name: "self_version with NUL", change: { selfVersion: "a\0" }, status: 400, code: "invalid_argument", says: "self_version" },
-    { name: "metadata key with a space", change: { clientMetadata: { "a b": "" } }, status: 400, code: "invalid_argument", says: "client_metadata" },
-    { name: "plugin name with a space", change: { requestedPlugins: ["a b"] }, status: 400, code: "invalid_argument", says: "requested_plugins[0]" },
+    {
+      name: "self_version with NUL",
+      change: { selfVersion: "a\0" },
+      status: 400,
+      code: "invalid_argument",
+      says: "self_version",
+    },
+    {
+      name: "metadata key with a space",
+      change: { clientMetadata: { "a b": "" } },
+      status: 400,
+      code: "invalid_argument",
+      says: "client_metadata",
+    },
+    {
+      name: "plugin name with a space",
+      change: { requestedPlugins: ["a b"] },
+      status: 400,
+      code: "invalid_argument",
+      says: "requested_plugins[0]",
+    },
     {
       name: "provides without a version",
       change: { declaresServices: true, provides: [{ type: "a", path: "/a/" }] },
@@ -87,7 +174,12 @@ describe("handshake on the wire", () => {
   });
 
   it.each<{ name: string; ok: Record<string, unknown>; bad: Record<string, unknown>; says: string }>([
-    { name: "128 bytes of self_id", ok: { selfId: "a".repeat(128) }, bad: { selfId: "a".repeat(129) }, says: "self_id" },
+    {
+      name: "128 bytes of self_id",
+      ok: { selfId: "a".repeat(128) },
+      bad: { selfId: "a".repeat(129) },
+      says: "self_id",
+    },
     {
       name: "64 bytes of self_version, in bytes",
       ok: { selfVersion: twoBytes.repeat(32) },
@@ -170,6 +262,24 @@ describe("admission on the wire", () => {
   });
 
   it.each([
+    { authority: "localhost:80", status: 200 },
+    { authority: "evil.example", status: 403 },
+  ])("looks at the :authority of HTTP/2: $authority -> $status", async ({ authority, status }) => {
+    await using server = await startWireServer();
+    const session = connect(`http://127.0.0.1:${server.port}`);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": handshakePath,
+      ":authority": authority,
+      "content-type": "application/json",
+    });
+    stream.end(JSON.stringify(named));
+    const [headers] = await once(stream, "response");
+    expect(headers[":status"]).toBe(status);
+    session.destroy();
+  });
+
+  it.each([
     { name: "openAdmission", admission: openAdmission(), status: 200 },
     { name: "an address on the list", admission: allowPeers(["127.0.0.0/8"]), status: 200 },
     { name: "an address off the list", admission: allowPeers(["10.0.0.0/8"]), status: 403 },
@@ -208,7 +318,9 @@ describe("rate of handshakes on the wire", () => {
     await using server = await startWireServer({ rate: { burstPerName: 2, perSecondPerName: 1 } });
     const statuses: number[] = [];
     for (let count = 0; count < 4; count++) {
-      statuses.push((await post(server.port, handshakePath, { ...greeting, magicCookieValue: "?", selfId: "a" })).status);
+      statuses.push(
+        (await post(server.port, handshakePath, { ...greeting, magicCookieValue: "?", selfId: "a" })).status,
+      );
     }
     expect(statuses).toEqual([400, 400, 429, 429]);
     expect((await post(server.port, handshakePath, { ...greeting, selfId: "a" })).status).toBe(200);
@@ -218,7 +330,8 @@ describe("rate of handshakes on the wire", () => {
 describe("runtime identity on the wire", () => {
   it("is required: missing, unknown, wrong, somebody else's and expired ones all get the same answer", async () => {
     await using server = await startWireServer();
-    const shake = async (selfId: string) => (await post(server.port, handshakePath, { ...greeting, selfId })).body ?? {};
+    const shake = async (selfId: string) =>
+      (await post(server.port, handshakePath, { ...greeting, selfId })).body ?? {};
     const [mine, other] = [await shake("mine"), await shake("other")];
     const refused = [
       {},
@@ -229,7 +342,7 @@ describe("runtime identity on the wire", () => {
       credentials(mine.runtimeId, other.runtimeToken),
       { ...credentials(mine.runtimeId, mine.runtimeToken), authorization: `Basic ${mine.runtimeToken}` },
       credentials(String(mine.runtimeId).toUpperCase(), mine.runtimeToken),
-      credentials(mine.runtimeId, Buffer.alloc(8_000, "x").toString()),
+      credentials(mine.runtimeId, "x".repeat(8_000)),
     ];
     const answers = [];
     for (const headers of refused) answers.push(await post(server.port, renewPath, {}, headers));
@@ -237,7 +350,9 @@ describe("runtime identity on the wire", () => {
     expect(await post(server.port, renewPath, {}, valid)).toMatchObject({ status: 200, body: { ttl: "60s" } });
     await server.clock.advance(60_000);
     answers.push(await post(server.port, renewPath, {}, valid));
-    expect(answers.map(({ status, body }) => [status, body?.code])).toEqual(answers.map(() => [401, "unauthenticated"]));
+    expect(answers.map(({ status, body }) => [status, body?.code])).toEqual(
+      answers.map(() => [401, "unauthenticated"]),
+    );
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
   });
 
@@ -255,7 +370,6 @@ describe("runtime identity on the wire", () => {
   });
 
   it("answers 429 when all identities are in use", async () => {
-    const { createIdentityRegistry } = await import("../src/identity/identity-registry.ts");
     const identities = createIdentityRegistry({ maxIdentities: 1 });
     await using server = await startWireServer({ identities });
     const first = await post(server.port, handshakePath, { ...greeting, selfId: "a" });

@@ -1,6 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import type { HandshakeResponse, PluginInfo } from "../gen/connectplugin/v1/handshake_pb.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
+import type { HandshakeResponse, PluginInfo } from "../gen/connectplugin/v1/handshake_pb.ts";
 import { CORE_PROTOCOL_VERSION } from "../protocol/constants.ts";
 import { checkFreeText, checkMetadata, FIELD_LIMITS } from "../protocol/field-rules.ts";
 import { invalidField } from "../protocol/wire-error.ts";

@@ -76,7 +76,12 @@ describe("shakeHands", () => {
       declares,
       clientMetadata: { a: "b" },
     });
-    expect(result).toMatchObject({ appProtocolVersion: 3, http2: true, capabilities, serverMetadata: { "cpg.http": "1.1, 2" } });
+    expect(result).toMatchObject({
+      appProtocolVersion: 3,
+      http2: true,
+      capabilities,
+      serverMetadata: { "cpg.http": "1.1, 2" },
+    });
     expect(result.plugins.get("probe")).toMatchObject({ name: "probe", version: "1.2.3", servicePath });
     expect(result.plugins.get("probe")?.requires).toMatchObject([{ type: "logger", minVersion: "1.0.0" }]);
     const { runtimeId = "", runtimeToken = "", ttlMs } = result.identity ?? {};
@@ -169,13 +174,20 @@ describe("shakeHands", () => {
   it.each<{ field: string; answer: Answer; code?: Code }>([
     { field: "plugin protocol", answer: { coreProtocolVersion: 2 }, code: Code.FailedPrecondition },
     { field: "app protocol version 9", answer: { appProtocolVersion: 9 }, code: Code.FailedPrecondition },
-    { field: "/evil.v1.Evil/", answer: { plugins: [{ name: "probe", servicePath: "/evil.v1.Evil/" }] }, code: Code.FailedPrecondition },
+    {
+      field: "/evil.v1.Evil/",
+      answer: { plugins: [{ name: "probe", servicePath: "/evil.v1.Evil/" }] },
+      code: Code.FailedPrecondition,
+    },
     { field: "lacks", answer: { plugins: [] }, code: Code.NotFound },
     { field: "lacks", answer: { plugins: [{ name: "toString" }] }, code: Code.NotFound },
     { field: "plugins[1]", answer: { plugins: [{ name: "probe" }, { name: "probe" }] } },
     { field: "plugins", answer: { plugins: Array.from({ length: 1_001 }, () => ({ name: "x" })) } },
     { field: "plugins[0].version", answer: { plugins: [{ name: "probe", version: "x".repeat(65) }] } },
-    { field: "plugins[0].provides.type", answer: { plugins: [{ name: "probe", provides: [{ type: "x".repeat(129) }] }] } },
+    {
+      field: "plugins[0].provides.type",
+      answer: { plugins: [{ name: "probe", provides: [{ type: "x".repeat(129) }] }] },
+    },
     { field: "server_metadata key", answer: { serverMetadata: { "no spaces": "" } } },
     { field: "server_metadata[a]", answer: { serverMetadata: { a: "x".repeat(4_097) } } },
     { field: "host_capabilities.endpoint", answer: { hostCapabilities: [{ endpoint: "x".repeat(2_049) }] } },

@@ -177,6 +177,8 @@ function toldVersions(error: ConnectError): readonly number[] | undefined {
 }
 
 function speaksHttp2(serverMetadata: Readonly<Record<string, string>>): boolean {
-  const versions = Object.hasOwn(serverMetadata, SERVER_METADATA.http) ? serverMetadata[SERVER_METADATA.http] : undefined;
+  const versions = Object.hasOwn(serverMetadata, SERVER_METADATA.http)
+    ? serverMetadata[SERVER_METADATA.http]
+    : undefined;
   return versions?.split(",").some((version) => version.trim() === "2") ?? false;
 }

@@ -1,4 +1,11 @@
-import { type Clock, type Peer, take, type TokenBucketConfig, type TokenBucketState, tokenBucket } from "@cpg/resilience";
+import {
+  type Clock,
+  type Peer,
+  type TokenBucketConfig,
+  type TokenBucketState,
+  take,
+  tokenBucket,
+} from "@cpg/resilience";
 import { tooMany } from "../identity/too-many.ts";
 import { peerRateKey } from "./peer-key.ts";
 
@@ -71,7 +78,11 @@ export function createHandshakeRate(options: HandshakeRateOptions, clock: Clock)
         steps.push({ key: `${name} of ${address}`, config: perName, message: `too many handshakes: ${name}` });
       }
       const group = kind.kind === "named" ? "named" : "anonymous";
-      steps.push({ key: `${group} of ${address}`, config: perAddress, message: "too many handshakes from this address" });
+      steps.push({
+        key: `${group} of ${address}`,
+        config: perAddress,
+        message: "too many handshakes from this address",
+      });
 
       const taken: { key: string; state: TokenBucketState }[] = [];
       for (const { key, config, message } of steps) {

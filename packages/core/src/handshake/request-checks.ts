@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { HandshakeResponseSchema, type HandshakeRequest } from "../gen/connectplugin/v1/handshake_pb.ts";
+import { type HandshakeRequest, HandshakeResponseSchema } from "../gen/connectplugin/v1/handshake_pb.ts";
 import type { DeclaredServices } from "../identity/runtime-identity.ts";
 import { CORE_PROTOCOL_VERSION, type MagicCookie } from "../protocol/constants.ts";
 import {
@@ -20,10 +20,16 @@ const maxDeclarations = 100;
 /** @throws {ConnectError} `invalid_argument`. */
 export function checkCookie(request: HandshakeRequest, cookie: MagicCookie): void {
   if (request.magicCookieKey !== cookie.key) {
-    throw invalidField("magic_cookie_key", `must be ${JSON.stringify(cookie.key)}: the caller means another kind of plugin`);
+    throw invalidField(
+      "magic_cookie_key",
+      `must be ${JSON.stringify(cookie.key)}: the caller means another kind of plugin`,
+    );
   }
   if (request.magicCookieValue !== cookie.value) {
-    throw invalidField("magic_cookie_value", `is not the one of ${JSON.stringify(cookie.key)}: configure both sides alike`);
+    throw invalidField(
+      "magic_cookie_value",
+      `is not the one of ${JSON.stringify(cookie.key)}: configure both sides alike`,
+    );
   }
 }
 

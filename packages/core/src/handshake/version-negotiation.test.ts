@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { askedVersions, byPreference, checkAppProtocolVersions, describeMismatch, negotiate } from "./version-negotiation.ts";
+import {
+  askedVersions,
+  byPreference,
+  checkAppProtocolVersions,
+  describeMismatch,
+  negotiate,
+} from "./version-negotiation.ts";
 
 const versions = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 6 });
 

@@ -58,7 +58,13 @@ export async function requireAdmission(
   try {
     const answer = policy.admit(request);
     decision = isPromise(answer)
-      ? await within(clock, decisionMs, () => answer, () => new Error(`no decision within ${decisionMs} ms`), signal)
+      ? await within(
+          clock,
+          decisionMs,
+          () => answer,
+          () => new Error(`no decision within ${decisionMs} ms`),
+          signal,
+        )
       : answer;
   } catch (error) {
     throw refusal(policy, "the policy failed", error);

@@ -16,7 +16,8 @@ export function allowPeers(addresses: readonly string[]): AdmissionPolicy {
     admit({ peer }) {
       const address = peer?.address?.replace(/%.*$/, "") ?? ""; // fe80::1%eth0
       const family = isIP(address);
-      if (peer?.network === "tcp" && family !== 0 && allowed.check(address, familyName(family))) return { admitted: true };
+      if (peer?.network === "tcp" && family !== 0 && allowed.check(address, familyName(family)))
+        return { admitted: true };
       return { admitted: false, rule: "the address of the peer is not on the list" };
     },
   };

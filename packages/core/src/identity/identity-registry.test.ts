@@ -1,8 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Clock } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
-import { IdentityError } from "./identity-error.ts";
-import { createIdentityRegistry, type IdentityRegistry, type IdentityRegistryOptions } from "./identity-registry.ts";
+import type { IdentityError } from "./identity-error.ts";
+import {
+  createIdentityRegistry,
+  type IdentityRegistry,
+  type IdentityRegistryOptions,
+  type IssuedIdentity,
+} from "./identity-registry.ts";
 
 const ttlMs = 1_000;
 
@@ -15,8 +21,8 @@ function errorOf(call: () => unknown): ConnectError {
   try {
     call();
   } catch (error) {
-    expect(error).toBeInstanceOf(ConnectError);
-    return error as ConnectError;
+    if (error instanceof ConnectError) return error;
+    throw error;
   }
   throw new Error("it did not throw");
 }
@@ -74,7 +80,10 @@ describe("identity registry", () => {
     const { identity, token } = identities.issue({ selfId: "a" });
     const value = authorization?.replaceAll("$", token);
     const node = { "x-plugin-runtime-id": identity.runtimeId, authorization: value };
-    const fetched = new Headers({ "X-Plugin-Runtime-ID": identity.runtimeId, ...(value ? { authorization: value } : {}) });
+    const fetched = new Headers({
+      "X-Plugin-Runtime-ID": identity.runtimeId,
+      ...(value ? { authorization: value } : {}),
+    });
     const results = [node, fetched].map((headers) => {
       try {
         return identities.authenticate(headers) === identity;
@@ -110,10 +119,46 @@ describe("identity registry", () => {
     expect(ends).toEqual(["a expired", "b expired", "c expired"]);
   });
 
+  it("expires those not renewed in time, though others were", async () => {
+    const { clock, identities } = setUp();
+    const renewed = identities.issue({ selfId: "renewed" });
+    await clock.advance(300);
+    const forgotten = identities.issue({ selfId: "forgotten" });
+    await clock.advance(100);
+    identities.renew(renewed.identity.runtimeId);
+    await clock.advance(900);
+    expect(forgotten.identity.ended.aborted).toBe(true);
+    expect(renewed.identity.ended.aborted).toBe(false);
+  });
+
+  it.each<{ name: string; call: (identities: IdentityRegistry, issued: IssuedIdentity) => unknown }>([
+    { name: "verify", call: (identities, { identity, token }) => identities.verify(identity.runtimeId, token) },
+    { name: "renew", call: (identities, { identity }) => identities.renew(identity.runtimeId) },
+    { name: "revoke", call: (identities, { identity }) => identities.revoke(identity.runtimeId) },
+    { name: "get", call: (identities, { identity }) => identities.get(identity.runtimeId) },
+  ])("does not count on its timer: $name finds an identity expired when its time is over", ({ call }) => {
+    let nowMs = 0;
+    const late: Clock = { now: () => 0, monotonic: () => nowMs, sleep: () => new Promise(() => {}) };
+    const { identities } = setUp({ clock: late });
+    const issued = identities.issue({ selfId: "a" });
+    nowMs = ttlMs;
+    let result: unknown;
+    try {
+      result = call(identities, issued);
+    } catch (error) {
+      result = ConnectError.from(error).code;
+    }
+    expect([undefined, false, Code.Unauthenticated]).toContain(result);
+    expect(issued.identity.ended.reason).toMatchObject({ cause: { fault: "expired" } });
+  });
+
   it("stops its timer when the last identity is revoked, and starts it for the next", async () => {
     const { clock, identities } = setUp();
-    const first = identities.issue({ selfId: "a" });
-    identities.revoke(first.identity.runtimeId);
+    identities.revoke(identities.issue({ selfId: "a" }).identity.runtimeId);
+    await clock.advance(0);
+    expect(clock.pending).toBe(0);
+    // Revoked and issued in one go: the timer of the first has not noticed yet.
+    identities.revoke(identities.issue({ selfId: "a" }).identity.runtimeId);
     identities.issue({ selfId: "b" });
     await clock.advance(999);
     expect([identities.size, clock.pending]).toEqual([1, 1]);
@@ -155,20 +200,20 @@ describe("identity registry", () => {
 
   it("keeps a listener that throws from harming others", () => {
     const errors: unknown[] = [];
-    const { identities } = setUp({ onError: (error) => errors.push(error) });
+    const { identities } = setUp({ onError: (error) => errors.push(String(error)) });
     const { identity } = identities.issue({ selfId: "a" });
     const ends: string[] = [];
     identity.onEnd(() => {
-      throw "own";
+      throw new Error("thrown by own");
     });
     identity.onEnd(() => ends.push("own"));
     identities.onEnd(() => {
-      throw "all";
+      throw new Error("thrown by all");
     });
     const stop = identities.onEnd((_identity, reason) => ends.push(reason));
     identities.revoke(identity.runtimeId);
     expect([errors, ends]).toEqual([
-      ["own", "all"],
+      ["Error: thrown by own", "Error: thrown by all"],
       ["own", "revoked"],
     ]);
     stop();
@@ -204,7 +249,9 @@ describe("identity registry", () => {
   it("refuses malformed names without a change", () => {
     const { clock, identities } = setUp();
     expect(errorOf(() => identities.issue({ selfId: "a..b" })).code).toBe(Code.InvalidArgument);
-    expect(errorOf(() => identities.issue({ selfId: "a", selfVersion: "v".repeat(65) })).code).toBe(Code.InvalidArgument);
+    expect(errorOf(() => identities.issue({ selfId: "a", selfVersion: "v".repeat(65) })).code).toBe(
+      Code.InvalidArgument,
+    );
     expect([identities.size, clock.pending]).toEqual([0, 0]);
   });
 

@@ -89,7 +89,8 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
     onError = () => {},
     clock = systemClock,
   } = options;
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new RangeError(`ttlMs must be a whole number from 1, got ${ttlMs}`);
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
+    throw new RangeError(`ttlMs must be a whole number from 1, got ${ttlMs}`);
   if (!Number.isSafeInteger(maxIdentities) || maxIdentities < 1) {
     throw new RangeError(`maxIdentities must be a whole number from 1, got ${maxIdentities}`);
   }

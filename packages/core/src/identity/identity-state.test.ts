@@ -25,7 +25,12 @@ describe("identity state", () => {
     { from: unused, event: "renew", apply: (s) => afterRenewal(s, 70, 60), to: { kind: "used", expiresAtMs: 130 } },
     { from: used, event: "renew", apply: (s) => afterRenewal(s, 70, 60), to: { kind: "used", expiresAtMs: 130 } },
     { from: ended, event: "renew", apply: (s) => afterRenewal(s, 70, 60), to: ended },
-    { from: unused, event: "end", apply: (s) => afterEnd(s, "superseded"), to: { kind: "ended", reason: "superseded" } },
+    {
+      from: unused,
+      event: "end",
+      apply: (s) => afterEnd(s, "superseded"),
+      to: { kind: "ended", reason: "superseded" },
+    },
     { from: used, event: "end", apply: (s) => afterEnd(s, "released"), to: { kind: "ended", reason: "released" } },
     { from: ended, event: "end", apply: (s) => afterEnd(s, "released"), to: ended },
     { from: unused, event: "time before", apply: (s) => afterTime(s, 99), to: unused },

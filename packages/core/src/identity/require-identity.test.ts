@@ -94,7 +94,11 @@ async function openStream(holder: Holder, handler: Handler, requests: AsyncItera
     return Promise.resolve(response);
   };
   const response = (await requireIdentity(holder.identities)(next)(request)) as StreamResponse;
-  return { reader: response.message[Symbol.asyncIterator](), controller, signalListeners: () => getEventListeners(controller.signal, "abort").length };
+  return {
+    reader: response.message[Symbol.asyncIterator](),
+    controller,
+    signalListeners: () => getEventListeners(controller.signal, "abort").length,
+  };
 }
 
 /** A source of messages that records how it ended. */
@@ -266,7 +270,9 @@ describe("requireIdentity, on a server in memory", () => {
   it("keeps everybody else out", async () => {
     const { health, headers, seen } = setUp();
     expect(await outcome(health.check({}))).toBe("Unauthenticated");
-    expect(await outcome(health.check({}, { headers: { ...headers, Authorization: "Bearer x" } }))).toBe("Unauthenticated");
+    expect(await outcome(health.check({}, { headers: { ...headers, Authorization: "Bearer x" } }))).toBe(
+      "Unauthenticated",
+    );
     const watching = health.watch({})[Symbol.asyncIterator]();
     expect(await outcome(watching.next())).toBe("Unauthenticated");
     expect(seen).toEqual([]);

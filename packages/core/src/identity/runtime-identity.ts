@@ -1,4 +1,4 @@
-import { type ContextKey, type ConnectError, createContextKey } from "@connectrpc/connect";
+import { type ConnectError, type ContextKey, createContextKey } from "@connectrpc/connect";
 import type { Peer, VerifiedIdentity } from "@cpg/resilience";
 import type { ServiceDeclaration, ServiceDependency } from "../definition/plugin-definition.ts";
 
