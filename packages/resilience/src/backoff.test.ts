@@ -20,6 +20,7 @@ describe("backoffDelay", () => {
     { jitter: "decorrelated", attempt: 0, previousMs: 100, random: 0, delay: 100 },
     { jitter: "decorrelated", attempt: 0, previousMs: 100, random: 0.5, delay: 200 },
     { jitter: "decorrelated", attempt: 7, previousMs: 200, random: 0.5, delay: 350 },
+    { jitter: "decorrelated", attempt: 3, previousMs: 0, random: 0.5, delay: 100 },
     { jitter: "decorrelated", attempt: 1, previousMs: 1_000, random: 0.9, delay: 1_000 },
   ])("$jitter, attempt $attempt after $previousMs ms, random $random: $delay ms", ({ jitter, delay, ...draw }) => {
     const config = { initialMs: 100, maxMs: 1_000, factor: 2, jitter };

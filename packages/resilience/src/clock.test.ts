@@ -42,10 +42,15 @@ describe("systemClock.sleep", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it.each([0, -1, Number.NEGATIVE_INFINITY, Number.NaN])("takes %d as 0", async (ms) => {
+  it.each([0, -1, Number.NEGATIVE_INFINITY])("takes %d as 0", async (ms) => {
     const sleep = watch(systemClock.sleep(ms));
     await vi.advanceTimersByTimeAsync(1);
     expect(sleep.state).toBe("resolved");
+  });
+
+  it("refuses NaN", async () => {
+    await expect(systemClock.sleep(Number.NaN)).rejects.toThrow(new RangeError("ms must be a number, got NaN"));
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("waits for the signal when told to wait for ever", async () => {

@@ -6,8 +6,8 @@ export interface Clock {
   monotonic(): number;
   /**
    * Resolves after `ms`, never before, however long that is. When `signal` aborts, or already has, it rejects with the
-   * signal's reason. Either way it leaves no timer and no listener behind. Negative values and NaN count as 0; Infinity
-   * waits for the signal.
+   * signal's reason. Either way it leaves no timer and no listener behind. Negative values count as 0; Infinity waits
+   * for the signal; NaN rejects with a RangeError, so that a miscalculated delay does not become a busy loop.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -21,6 +21,7 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   sleep(ms, signal) {
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (Number.isNaN(ms)) return Promise.reject(new RangeError("ms must be a number, got NaN"));
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout;
       const onAbort = () => {
@@ -39,7 +40,7 @@ export const systemClock: Clock = {
         }, step);
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      wait(ms > 0 ? ms : 0);
+      wait(Math.max(ms, 0));
     });
   },
 };

@@ -52,6 +52,14 @@ describe("take", () => {
     expect(take(state, nowMs, config)).toEqual(result);
   });
 
+  it("says one ms more where the exact time would be a hair too short", () => {
+    const slow: TokenBucketConfig = { capacity: 5, refillPerSecond: 1 };
+    const refused = take({ tokens: 0, atMs: 1797.2 }, 1797.2, slow);
+    expect(refused).toMatchObject({ ok: false, retryAfterMs: 1_001 });
+    expect(take(refused.state, 1797.2 + 1_000, slow).ok).toBe(false);
+    expect(take(refused.state, 1797.2 + 1_001, slow).ok).toBe(true);
+  });
+
   it("takes several or none", () => {
     const full = tokenBucket(config, 0);
     const three = take(full, 0, config, 3);

@@ -35,13 +35,14 @@ export class FakeClock implements Clock {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (Number.isNaN(ms)) return Promise.reject(new RangeError("ms must be a number, got NaN"));
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
         reject(signal?.reason);
       };
       const sleeper: Sleeper = {
-        dueMs: this.#elapsedMs + (ms > 0 ? ms : 0),
+        dueMs: this.#elapsedMs + Math.max(ms, 0),
         wake: () => {
           signal?.removeEventListener("abort", onAbort);
           resolve();
