@@ -65,6 +65,8 @@ export interface HandshakeResult {
 
 /** Most handshakes with a server that names no versions, each asking for another one. */
 const maxAttempts = 16;
+/** Most characters of a server's message that one of ours repeats. */
+const maxQuoted = 200;
 
 /**
  * The client's half of the handshake. The answer is checked before it is believed.
@@ -73,7 +75,7 @@ const maxAttempts = 16;
  * in turn, highest first, at most 16.
  * @throws {ConnectError} `failed_precondition` when the versions do not fit, `not_found` for plugins that the server
  * lacks, `invalid_argument` for a malformed answer (or what the server says of ours), `unimplemented` when this is no
- * plugin server, `deadline_exceeded` (cause of each: HandshakeError or FieldError); else what the transport throws.
+ * plugin server, `unknown` when the answer makes no sense, `deadline_exceeded` (cause of each: HandshakeError or FieldError); else what the transport throws.
  * {RangeError} naming the option.
  */
 export async function shakeHands(transport: Transport, options: HandshakeOptions): Promise<HandshakeResult> {
@@ -153,6 +155,13 @@ async function ask(
           { ours, cause: error },
         );
       }
+      if (error.code === Code.Unknown || error.code === Code.Internal) {
+        throw handshakeFailed(
+          "no-usable-answer",
+          `no usable answer to the handshake (${error.rawMessage.slice(0, maxQuoted)}): is this the address of a plugin server?`,
+          { ours, cause: error },
+        );
+      }
       if (error.code !== Code.FailedPrecondition) throw error;
       const theirs = toldVersions(error);
       if (theirs !== undefined) {
@@ -164,7 +173,7 @@ async function ask(
   throw handshakeFailed(
     "app-version",
     `the server speaks none of the app protocol versions asked for, ${attempts.join(", ")}, and does not name its own ` +
-      `(it says: ${ConnectError.from(refusal).rawMessage.slice(0, 200)}): let one side support a version of the other`,
+      `(it says: ${ConnectError.from(refusal).rawMessage.slice(0, maxQuoted)}): let one side support a version of the other`,
     { ours, cause: refusal },
   );
 }

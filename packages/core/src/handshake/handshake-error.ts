@@ -4,6 +4,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 export type HandshakeFault =
   /** Nothing at the endpoint knows the handshake. */
   | "no-plugin-server"
+  /** What answered made no sense: a server of another kind, or a broken one. */
+  | "no-usable-answer"
   /** The sides speak different versions of the protocol itself. */
   | "core-version"
   /** The sides share no app protocol version. */
@@ -40,6 +42,7 @@ export interface HandshakeFactsOfSides {
 
 const codes: Readonly<Record<HandshakeFault, Code>> = {
   "no-plugin-server": Code.Unimplemented,
+  "no-usable-answer": Code.Unknown,
   "core-version": Code.FailedPrecondition,
   "app-version": Code.FailedPrecondition,
   "plugins-missing": Code.NotFound,

@@ -9,6 +9,7 @@ import {
   checkMinVersion,
   checkName,
   checkVersion,
+  FIELD_LIMITS,
 } from "../protocol/field-rules.ts";
 import { invalidField } from "../protocol/wire-error.ts";
 import { HandshakeError } from "./handshake-error.ts";
@@ -69,7 +70,10 @@ export function checkFields(request: HandshakeRequest): void {
   checkFreeText("self_version", request.selfVersion);
   checkMetadata("client_metadata", request.clientMetadata);
   checkCount("requested_plugins", request.requestedPlugins, maxRequestedPlugins);
-  for (const [index, name] of request.requestedPlugins.entries()) checkName(`requested_plugins[${index}]`, name);
+  // No more than a length: a name that none of our plugins could have is a plugin that we lack.
+  for (const [index, name] of request.requestedPlugins.entries()) {
+    checkFreeText(`requested_plugins[${index}]`, name, FIELD_LIMITS.nameBytes);
+  }
   if (request.declaresServices) checkDeclarations(request);
 }
 
