@@ -1,0 +1,66 @@
+import { createHash, timingSafeEqual, type X509Certificate } from "node:crypto";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Peer } from "@cpg/resilience";
+
+export interface ControlGuardOptions {
+  /** Secret that the host knows: handed over at launch, or configured on both sides. At least 32 characters. */
+  readonly token?: string | undefined;
+  /** Recognises the host by its client certificate, which has been verified. */
+  readonly hostCertificate?: ((certificate: X509Certificate) => boolean) | undefined;
+  /** Takes every caller for the host. Default false. */
+  readonly allowAnyHost?: boolean | undefined;
+  /** The listener is a Unix socket in a directory that only this user can enter, made by the launching host. */
+  readonly privateSocket?: boolean | undefined;
+}
+
+export interface ControlCaller {
+  /** What it presents as control token; empty when nothing. */
+  readonly token: string;
+  readonly peer: Peer | undefined;
+}
+
+/** Knows a plugin's own host. */
+export interface ControlGuard {
+  isHost(caller: ControlCaller): boolean;
+  /** @throws {ConnectError} `permission_denied` when the caller is not the plugin's host. */
+  requireHost(caller: ControlCaller): void;
+}
+
+const minTokenLength = 32;
+
+/** @throws {RangeError} for a token that is too short. */
+export function createControlGuard(options: ControlGuardOptions = {}): ControlGuard {
+  const { token, hostCertificate, allowAnyHost = false, privateSocket = false } = options;
+  if (token !== undefined && token.length < minTokenLength) {
+    throw new RangeError(`control.token must have at least ${minTokenLength} characters, has ${token.length}`);
+  }
+  const expected = token === undefined ? undefined : sha256(token);
+
+  const knowsToken = (presented: string): boolean =>
+    expected !== undefined && presented !== "" && timingSafeEqual(sha256(presented), expected);
+  const hasCertificate = (peer: Peer | undefined): boolean => {
+    if (hostCertificate === undefined || !peer?.tls?.authorized) return false;
+    const certificate = peer.tls.certificate();
+    return certificate !== undefined && hostCertificate(certificate);
+  };
+
+  const guard: ControlGuard = {
+    isHost: ({ token: presented, peer }) =>
+      allowAnyHost || (privateSocket && peer?.network === "unix") || knowsToken(presented) || hasCertificate(peer),
+    requireHost(caller) {
+      if (guard.isHost(caller)) return;
+      throw new ConnectError(
+        "only this plugin's own host may do that: it has to send the control_token that both know, or a client " +
+          "certificate that the plugin accepts (control.token, control.hostCertificate); a plugin under a host that " +
+          "cannot prove itself needs control.allowAnyHost",
+        Code.PermissionDenied,
+      );
+    },
+  };
+  return guard;
+}
+
+/** Hashed first, so that values of any length are compared in the same time. */
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

@@ -1,0 +1,75 @@
+import type { ServiceImpl } from "@connectrpc/connect";
+import { peerKey } from "@cpg/resilience";
+import type { PluginSet } from "../definition/plugin-set.ts";
+import type { PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
+import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
+import { FIELD_LIMITS } from "../protocol/field-rules.ts";
+import { invalidField } from "../protocol/wire-error.ts";
+import { parseEndpoint } from "../wire/endpoint.ts";
+import type { ControlGuard } from "./control-guard.ts";
+
+/** The identity that a host gives to a plugin it manages. */
+export interface AssignedIdentity {
+  readonly runtimeId: string;
+  readonly runtimeToken: string;
+  readonly hostUrl: string;
+}
+
+export interface PluginIdentityOptions {
+  readonly plugins: PluginSet;
+  readonly selfId: string;
+  readonly selfVersion: string;
+  readonly guard: ControlGuard;
+  /** Where the host is when it does not say. Default http://localhost:8080. */
+  readonly defaultHostUrl?: string | undefined;
+  /** Takes the identity over. False: this program has no use for one. */
+  assign(identity: AssignedIdentity): boolean;
+}
+
+const maxTokenBytes = 4096;
+const maxUrlBytes = 2048;
+const printable = /^[\x21-\x7e]+$/;
+const runtimeIdPattern = /^[a-zA-Z][a-zA-Z0-9_.-]*$/;
+
+/** connectplugin.v1.PluginIdentity: GetPluginInfo for anybody, SetRuntimeIdentity for the plugin's own host. */
+export function createPluginIdentityService(options: PluginIdentityOptions): ServiceImpl<typeof PluginIdentity> {
+  const { plugins, selfId, selfVersion, guard, defaultHostUrl = DEFAULT_HOST_URL, assign } = options;
+  const definitions = Object.values(plugins);
+  const info = {
+    selfId,
+    selfVersion,
+    provides: definitions.flatMap(({ provides }) => provides.map(({ type, version, path }) => ({ type, version, path: path ?? "" }))),
+    requires: definitions.flatMap(({ requires }) =>
+      requires.map(({ type, minVersion, requiredForStartup, watchForChanges }) => ({
+        type,
+        minVersion: minVersion ?? "",
+        requiredForStartup: requiredForStartup ?? true,
+        watchForChanges: watchForChanges ?? false,
+      })),
+    ),
+    metadata: { name: selfId, version: selfVersion },
+  };
+  return {
+    getPluginInfo: () => info,
+    setRuntimeIdentity({ runtimeId, runtimeToken, hostUrl, controlToken }, context) {
+      guard.requireHost({ token: controlToken, peer: context.values.get(peerKey) });
+      if (Buffer.byteLength(runtimeId) > 2 * FIELD_LIMITS.nameBytes || !runtimeIdPattern.test(runtimeId)) {
+        throw invalidField("runtime_id", `must have at most ${2 * FIELD_LIMITS.nameBytes} bytes and match ${runtimeIdPattern.source}`);
+      }
+      if (runtimeToken.length > maxTokenBytes || !printable.test(runtimeToken)) {
+        throw invalidField("runtime_token", `must have 1 to ${maxTokenBytes} printable ASCII characters`);
+      }
+      return { acknowledged: assign({ runtimeId, runtimeToken, hostUrl: checkHostUrl(hostUrl || defaultHostUrl) }) };
+    },
+  };
+}
+
+function checkHostUrl(hostUrl: string): string {
+  if (Buffer.byteLength(hostUrl) > maxUrlBytes) throw invalidField("host_url", `must have at most ${maxUrlBytes} bytes`);
+  try {
+    parseEndpoint(hostUrl);
+  } catch (error) {
+    throw invalidField("host_url", error instanceof Error ? error.message.replace(/^endpoint /, "") : "is malformed");
+  }
+  return hostUrl;
+}
