@@ -15,6 +15,8 @@ export interface Guardian {
   forget(pgid: number): void;
   /** Of the guardian's process, while there is one. */
   readonly pid: number | undefined;
+  /** Resolves when that process has ended, and another was started if there are groups to watch. */
+  readonly replaced: Promise<void> | undefined;
 }
 
 export interface GuardianOptions {
@@ -23,6 +25,12 @@ export interface GuardianOptions {
 }
 
 type GuardianProcess = ChildProcessByStdio<Writable, Readable, null>;
+
+interface Current {
+  readonly child: GuardianProcess;
+  readonly ready: Promise<void>;
+  readonly replaced: PromiseWithResolvers<void>;
+}
 
 /** A guardian needs a few MB for itself; Node would reserve more. */
 const nodeFlags = ["--max-old-space-size=16", "--max-semi-space-size=1", "--v8-pool-size=1", "--no-warnings"];
@@ -51,7 +59,7 @@ export function hostGuardian(): Guardian {
  */
 export function createGuardian(options: GuardianOptions = { command: defaultCommand }): Guardian {
   const groups = new Set<number>();
-  let current: { child: GuardianProcess; ready: Promise<void> } | undefined;
+  let current: Current | undefined;
   let restarts = 0;
   let watchesExit = false;
 
@@ -67,7 +75,7 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       restarts = 0;
       release(child);
     });
-    const own = { child, ready };
+    const own: Current = { child, ready, replaced: Promise.withResolvers<void>() };
     current = own;
     child.stdin.on("error", () => {}); // it died: "exit" says so
     child.once("exit", () => onEnd(own));
@@ -80,12 +88,14 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     return ready;
   };
 
-  const onEnd = (ended: typeof current): void => {
+  const onEnd = (ended: Current): void => {
     if (current !== ended) return;
     current = undefined;
-    if (groups.size === 0 || restarts >= maxRestartsInARow) return;
-    restarts++;
-    start().catch(() => {}); // the next launch reports it
+    if (groups.size > 0 && restarts < maxRestartsInARow) {
+      restarts++;
+      start().catch(() => {}); // the next launch reports it
+    }
+    ended.replaced.resolve();
   };
 
   // The kernel has the line when write returns: the pipe is empty, the line short.
@@ -115,6 +125,9 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     },
     get pid() {
       return current?.child.pid;
+    },
+    get replaced() {
+      return current?.replaced.promise;
     },
   };
 }

@@ -1,0 +1,101 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { createGuardian, hostGuardian } from "../src/launch/process/guardian.ts";
+import { fixture, get, launchFixture } from "./fixtures/launch-fixture.ts";
+import { createWitness, type Witness } from "./fixtures/witness.ts";
+
+const guardianProgram = fileURLToPath(new URL("../src/launch/process/guardian-main.ts", import.meta.url));
+
+type Host = ChildProcessByStdio<null, Readable, null>;
+
+/** A host in a process of its own, with one plugin that has a child. Both have arrived when this resolves. */
+async function startHost(witness: Witness, mode = ""): Promise<Host> {
+  const host = spawn(process.execPath, [fixture("host.ts"), mode], {
+    env: { PATH: process.env["PATH"], WITNESS: witness.path },
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true, // as in a terminal: a foreground group of its own
+  });
+  await Promise.all([once(host.stdout, "data"), witness.arrived("plugin"), witness.arrived("grandchild")]);
+  return host;
+}
+
+describe("when the host dies", { timeout: 30_000 }, () => {
+  it.each([
+    { how: "killed", signal: "SIGKILL" },
+    { how: "terminated", signal: "SIGTERM" },
+    { how: "interrupted", signal: "SIGINT" },
+    { how: "hung up", signal: "SIGHUP" },
+    { how: "crashing", signal: "SIGSEGV" },
+    { how: "exiting without a stop", signal: "SIGUSR2" },
+  ] as const)("$how ($signal), the whole group of its plugin ends", async ({ signal }) => {
+    await using witness = await createWitness();
+    const host = await startHost(witness);
+    host.kill(signal);
+    await Promise.all([witness.left("plugin"), witness.left("grandchild"), once(host, "exit")]);
+  });
+
+  it("by a signal to the foreground group of its terminal, the same", async () => {
+    await using witness = await createWitness();
+    const host = await startHost(witness);
+    process.kill(-Number(host.pid), "SIGINT");
+    await Promise.all([witness.left("plugin"), witness.left("grandchild")]);
+  });
+});
+
+describe("the guardian", { timeout: 30_000 }, () => {
+  it("is one process for all launches, and started again when it dies", async () => {
+    await using witness = await createWitness();
+    await using first = await launchFixture("ready-plugin.mjs", { env: { WITNESS: witness.path } });
+    const guardian = hostGuardian();
+    const before = guardian.pid;
+    await using second = await launchFixture("ready-plugin.mjs");
+    expect(guardian.pid).toBe(before);
+    const { replaced } = guardian;
+    process.kill(Number(before), "SIGKILL");
+    await replaced;
+    await guardian.ready();
+    expect(guardian.pid).not.toBe(before);
+    expect(await Promise.all([get(first.endpoint), get(second.endpoint)])).toHaveLength(2);
+  });
+
+  it("knows all groups again after it was started again", async () => {
+    await using witness = await createWitness();
+    const host = await startHost(witness, "kill-guardian");
+    await once(host.stdout, "data"); // it has a new guardian
+    host.kill("SIGKILL");
+    await Promise.all([witness.left("plugin"), witness.left("grandchild")]);
+  });
+
+  it("survives what is meant for its host, ends the groups it was told of and not those that have ended, then itself", async () => {
+    await using witness = await createWitness();
+    const env = { WITNESS: witness.path };
+    const bystander = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
+    const guarded = spawn(process.execPath, [fixture("grandchild.mjs")], { detached: true, stdio: "ignore", env });
+    const guardian = spawn(process.execPath, [guardianProgram], { detached: true, stdio: ["pipe", "pipe", "inherit"] });
+    try {
+      await Promise.all([once(guardian.stdout, "data"), witness.arrived("plugin"), witness.arrived("grandchild")]);
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) guardian.kill(signal);
+      guardian.stdin.write(`+${bystander.pid}\n+${guarded.pid}\n-${bystander.pid}\nnonsense\n+\n+x\n`);
+      guardian.stdin.end();
+      expect(await once(guardian, "exit")).toEqual([0, null]);
+      await witness.left("grandchild"); // by SIGKILL: it ignores SIGTERM
+      expect(bystander.kill(0)).toBe(true);
+      expect(bystander.signalCode).toBeNull();
+    } finally {
+      for (const child of [bystander, guarded, guardian]) child.kill("SIGKILL");
+    }
+  });
+
+  it.each([
+    { command: ["/no/such/guardian"] as const, message: /guardian process cannot be started/ },
+    { command: [process.execPath, "-e", "process.exit(7)"] as const, message: /guardian process ended at its start \(code 7\)/ },
+  ])("that cannot be started is an error of the launch: $message", async ({ command, message }) => {
+    const guardian = createGuardian({ command });
+    await expect(guardian.ready()).rejects.toThrow(message);
+    await expect(guardian.ready()).rejects.toThrow(message);
+    expect(guardian.pid).toBeUndefined();
+  });
+});
