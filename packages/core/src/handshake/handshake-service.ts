@@ -90,7 +90,9 @@ export function createHandshakeService(options: HandshakeServiceOptions): Servic
       { clock, signal },
     );
     signal.throwIfAborted(); // nobody is left who could use the identity
-    return identities.issue({ selfId, selfVersion, peer, declares: declaredServices(request) });
+    // Undefined: the caller does not know declarations, which is not the same as declaring nothing.
+    const declares = request.declaresServices ? declaredServices(request) : undefined;
+    return identities.issue({ selfId, selfVersion, peer, declares });
   };
 
   return {

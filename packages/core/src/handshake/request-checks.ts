@@ -77,7 +77,11 @@ export function checkFields(request: HandshakeRequest): void {
   if (request.declaresServices) checkDeclarations(request);
 }
 
-function checkDeclarations({ provides, requires }: HandshakeRequest): void {
+/** What a plugin says of itself, in a handshake or when its host asks. */
+type Declarations = Pick<HandshakeRequest, "provides" | "requires">;
+
+/** @throws {ConnectError} `invalid_argument`, naming the field. */
+export function checkDeclarations({ provides, requires }: Declarations): void {
   checkCount("provides", provides, maxDeclarations);
   for (const [index, { type, version, path }] of provides.entries()) {
     checkName(`provides[${index}].type`, type);
@@ -95,12 +99,11 @@ function checkCount(field: string, entries: readonly unknown[], most: number): v
   if (entries.length > most) throw invalidField(field, `must have at most ${most} entries, has ${entries.length}`);
 }
 
-/** What the caller declares; undefined when it does not know declarations. Copied out of the message. */
-export function declaredServices(request: HandshakeRequest): DeclaredServices | undefined {
-  if (!request.declaresServices) return undefined;
+/** Checked declarations, copied out of their message. */
+export function declaredServices({ provides, requires }: Declarations): DeclaredServices {
   return {
-    provides: request.provides.map(({ type, version, path }) => ({ type, version, path })),
-    requires: request.requires.map(({ type, minVersion, requiredForStartup, watchForChanges }) => ({
+    provides: provides.map(({ type, version, path }) => ({ type, version, path })),
+    requires: requires.map(({ type, minVersion, requiredForStartup, watchForChanges }) => ({
       type,
       minVersion,
       requiredForStartup,
