@@ -9,19 +9,23 @@ import { createIdentityRegistry, type IdentityRegistry } from "../src/identity/i
 import { loopbackPeers } from "../src/identity/loopback-peers.ts";
 import { identityGate, requireIdentity } from "../src/identity/require-identity.ts";
 import { createRuntimeService } from "../src/identity/runtime-service.ts";
-import { openListener } from "../src/listener/listener.ts";
+import { type ListenAddress, openListener } from "../src/listener/listener.ts";
 import { createRpcHandler } from "../src/wire/rpc-handler.ts";
 
 export const logger = definePlugin({ name: "logger", version: "1.0.0", service: Logger });
 
 export interface WireServer extends AsyncDisposable {
+  /** 0 on a Unix socket. */
   readonly port: number;
   readonly clock: FakeClock;
   readonly identities: IdentityRegistry;
 }
 
 /** A host with nothing but handshake and runtime service, whose time stands still. */
-export async function startWireServer(options: Partial<HandshakeServiceOptions> = {}): Promise<WireServer> {
+export async function startWireServer(
+  options: Partial<HandshakeServiceOptions> = {},
+  address: ListenAddress = { port: 0 },
+): Promise<WireServer> {
   const clock = new FakeClock();
   const { identities = createIdentityRegistry({ clock, ttlMs: 60_000 }) } = options;
   const handler = createRpcHandler({
@@ -47,9 +51,9 @@ export async function startWireServer(options: Partial<HandshakeServiceOptions> 
       response.end();
     },
   });
-  const listener = await openListener({ address: { port: 0 }, handler });
+  const listener = await openListener({ address, handler });
   return {
-    port: Number(new URL(listener.endpoint).port),
+    port: "port" in address ? Number(new URL(listener.endpoint).port) : 0,
     clock,
     identities,
     async [Symbol.asyncDispose]() {
@@ -68,20 +72,19 @@ export interface WireAnswer {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
-/** One plain HTTP request, as a program without any RPC library would send it. */
+/** One plain HTTP request to a port or a Unix socket, as a program without any RPC library would send it. */
 export function post(
-  port: number,
+  server: number | string,
   path: string,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<WireAnswer> {
   const sent = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
+  const target = typeof server === "string" ? { socketPath: server } : { agent, host: "127.0.0.1", port: server };
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       {
-        agent,
-        host: "127.0.0.1",
-        port,
+        ...target,
         path,
         method: "POST",
         headers: { "content-type": "application/json", ...headers },

@@ -1,5 +1,8 @@
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { admitWhen, openAdmission } from "../src/identity/admission.ts";
 import { allowPeers } from "../src/identity/allow-peers.ts";
@@ -277,6 +280,16 @@ describe("admission on the wire", () => {
     const [headers] = await once(stream, "response");
     expect(headers[":status"]).toBe(status);
     session.destroy();
+  });
+
+  it("admits peers on a Unix socket", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "cpg-"));
+    const socketPath = join(directory, "host.sock");
+    await using server = await startWireServer({}, { socketPath });
+    expect((await post(socketPath, handshakePath, named)).status).toBe(200);
+    expect((await post(socketPath, handshakePath, named, { via: "1.1 proxy" })).status).toBe(403);
+    expect(server.identities.size).toBe(1);
+    await rm(directory, { recursive: true });
   });
 
   it.each([

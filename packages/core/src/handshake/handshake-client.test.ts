@@ -96,6 +96,33 @@ describe("shakeHands", () => {
     });
   });
 
+  it("sends what it was told, and its preferred version where old servers look", async () => {
+    const sent: HandshakeRequest[] = [];
+    const transport = foreign((request) => {
+      sent.push(request);
+      return { coreProtocolVersion: 1, appProtocolVersion: 3 };
+    });
+    await shakeHands(transport, {
+      plugins: {},
+      magicCookie: { key: "K", value: "v" },
+      appProtocolVersions: [2, 3],
+      clientMetadata: { a: "b" },
+    });
+    expect(sent).toMatchObject([
+      {
+        coreProtocolVersion: 1,
+        appProtocolVersion: 3,
+        appProtocolVersions: [3, 2],
+        magicCookieKey: "K",
+        magicCookieValue: "v",
+        requestedPlugins: [],
+        clientMetadata: { a: "b" },
+        selfId: "",
+        declaresServices: false,
+      },
+    ]);
+  });
+
   it("tells a host that declares nothing from one that cannot", async () => {
     const identities = createIdentityRegistry({ clock: new FakeClock() });
     const nothing = { provides: [], requires: [] };
