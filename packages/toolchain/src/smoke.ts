@@ -74,11 +74,9 @@ async function install(names: readonly string[], packed: ReadonlyMap<string, Pac
 /** The README's files under the strictest settings, against the types in the tarball. */
 async function compile(directory: string) {
   const types = join(repositoryRoot, "packages/toolchain/node_modules/@types");
-  const options = {
-    ...JSON.parse(readFileSync(join(repositoryRoot, "tsconfig.base.json"), "utf8")).compilerOptions,
-    skipLibCheck: false,
-    typeRoots: [types],
-  };
+  const { compilerOptions } = JSON.parse(readFileSync(join(repositoryRoot, "tsconfig.base.json"), "utf8"));
+  // All declaration files are checked too; those of Connect need the names of the DOM.
+  const options = { ...compilerOptions, lib: [...compilerOptions.lib, "dom"], skipLibCheck: false, typeRoots: [types] };
   writeFileSync(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["*.ts"] }));
   const tsc = join(repositoryRoot, "packages/toolchain/node_modules/.bin/tsc");
   await mustRun(tsc, ["-p", directory], { cwd: directory, timeoutMs: commandTimeoutMs });
