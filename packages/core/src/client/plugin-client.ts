@@ -1,13 +1,13 @@
 import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
-import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
 import { type HandshakeResult, shakeHands } from "../handshake/handshake-client.ts";
 import { within } from "../internal/bounded.ts";
 import { DEFAULT_APP_PROTOCOL_VERSION, DEFAULT_MAGIC_COOKIE, type MagicCookie } from "../protocol/constants.ts";
 import { warnOfCleartext } from "../protocol/cleartext-warning.ts";
 import { type CallTransport, type CallTransportOptions, openCallTransport } from "../wire/call-transport.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
+import { preferHttp2 } from "./prefer-http2.ts";
 import { createServiceClient } from "./service-client.ts";
 
 /** What settles how calls travel, handed through to the transport. */
@@ -143,29 +143,15 @@ export function createPluginClient<const Plugins extends PluginSet>(
         clientMetadata,
         timeoutMs: handshakeTimeoutMs,
         signal,
+        clock,
       });
-      const calls = httpVersion === "auto" && result.http2 ? await preferHttp2(first, signal) : first;
+      const upgrade = { http1: first, openHttp2: () => open("2"), timeoutMs: handshakeTimeoutMs, signal };
+      const calls = httpVersion === "auto" && result.http2 ? await preferHttp2(upgrade) : first;
       return { calls, connection: { ...result, httpVersion: calls.httpVersion } };
     } catch (reason) {
       await first.close();
       throw reason;
     }
-  };
-
-  /** The announcement may have come through a proxy that speaks HTTP/1.1 only, so one call has to get through first. */
-  const preferHttp2 = async (http1: CallTransport, signal: AbortSignal): Promise<CallTransport> => {
-    const http2 = open("2");
-    try {
-      await createServiceClient(HealthService, http2.transport).check({}, { signal, timeoutMs: handshakeTimeoutMs });
-    } catch (reason) {
-      if (signal.aborted || provesNothing(ConnectError.from(reason))) {
-        await http2.close();
-        signal.throwIfAborted();
-        return http1;
-      }
-    }
-    await http1.close();
-    return http2;
   };
 
   let state: State = { kind: "idle" };
@@ -241,17 +227,6 @@ export function createPluginClient<const Plugins extends PluginSet>(
     [Symbol.asyncDispose]: () => client.close(),
   };
   return client;
-}
-
-/** Whether an error leaves open that the server speaks HTTP/2 at all. Any other code was sent by the server. */
-function provesNothing({ code }: ConnectError): boolean {
-  return (
-    code === Code.Unavailable ||
-    code === Code.Internal ||
-    code === Code.Unknown ||
-    code === Code.DeadlineExceeded ||
-    code === Code.Canceled
-  );
 }
 
 /** Lets one caller stop waiting for an attempt that others share. */

@@ -23,5 +23,6 @@ function answer(request: NodeServerRequest, response: NodeServerResponse, good: 
   }
   response.statusCode = good ? 200 : 503;
   response.setHeader("content-type", "text/plain; charset=utf-8");
-  response.end(method === "HEAD" ? undefined : good ? "ok\n" : "not serving\n");
+  if (method === "HEAD") response.end();
+  else response.end(good ? "ok\n" : "not serving\n");
 }

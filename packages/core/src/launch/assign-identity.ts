@@ -33,10 +33,11 @@ export interface AssignIdentityOptions {
  */
 export async function assignIdentity(options: AssignIdentityOptions): Promise<RuntimeIdentity> {
   const { endpoint, controlToken, host, timeoutMs = 10_000, clock, signal } = options;
+  const callOptions = { timeoutMs, ...(signal && { signal }) };
   const calls = openCallTransport({ endpoint: parseEndpoint(endpoint), httpVersion: "1.1", clock });
   try {
     const plugin = createClient(PluginIdentity, calls.transport);
-    const info = await plugin.getPluginInfo({}, { timeoutMs, signal });
+    const info = await plugin.getPluginInfo({}, callOptions);
     checkDeclarations(info);
     const { identity, token } = host.identities.issue({
       selfId: info.selfId,
@@ -46,7 +47,7 @@ export async function assignIdentity(options: AssignIdentityOptions): Promise<Ru
     try {
       await plugin.setRuntimeIdentity(
         { runtimeId: identity.runtimeId, runtimeToken: token, hostUrl: host.endpoint, controlToken },
-        { timeoutMs, signal },
+        callOptions,
       );
     } catch (reason) {
       host.identities.revoke(identity.runtimeId);

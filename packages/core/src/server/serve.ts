@@ -1,41 +1,45 @@
-import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
-import type { NodeServerRequest, NodeServerResponse } from "@connectrpc/connect-node";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
+import { readCaller } from "../control/caller.ts";
 import { createControlGuard } from "../control/control-guard.ts";
 import { checkImplementations, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import { createHealthReporter, type HealthReporter } from "../health/health-reporter.ts";
 import { createHealthRoutes } from "../health/health-routes.ts";
 import type { HostLink } from "../host-link/host-link.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../identity/identity-registry.ts";
+import { loopbackPeers } from "../identity/loopback-peers.ts";
 import { requireIdentity } from "../identity/require-identity.ts";
+import { runAll } from "../internal/run-all.ts";
 import { formatReadyLine } from "../launch/process/ready-line.ts";
 import { type BoundAddress, type Listener, openListener } from "../listener/listener.ts";
 import { warnOfCleartextListener } from "../protocol/cleartext-warning.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
+import { checkFreeText, checkMetadata, checkName } from "../protocol/field-rules.ts";
 import { createRpcHandler } from "../wire/rpc-handler.ts";
 import { parseLaunchEnvironment } from "./environment-schema.ts";
-import type { HostContext, InstalledExtension } from "./host-extension.ts";
-import { createRouteTable } from "./http-route.ts";
+import type { HostContext } from "./host-extension.ts";
+import { createHttpRouter } from "./http-router.ts";
 import { chooseListenAddress, isLocalOnly } from "./listen-choice.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { createServerLink } from "./server-link.ts";
 import { registerRoutes } from "./server-routes.ts";
+import { createShutdown } from "./shutdown.ts";
 import { onShutdownSignal } from "./shutdown-signals.ts";
 
 export interface CloseOptions {
   /** How long calls in flight may take to finish, in ms. Default: `graceMs` of the server. */
   readonly graceMs?: number | undefined;
-  /** For whoever asks why. */
-  readonly reason?: string | undefined;
 }
 
 export interface PluginServer extends AsyncDisposable {
   /** Where the server listens, "http://127.0.0.1:8080", "https://…" or "unix:/path": what a client takes. */
   readonly endpoint: string;
   readonly address: BoundAddress;
+  /** URL under which others reach it: `publicUrl`, else the endpoint. */
+  readonly publicUrl: string;
   readonly health: HealthReporter;
-  /** The runtime identities this server issued; none if it issues none. */
-  readonly identities: IdentityRegistry | undefined;
+  /** The runtime identities that this server issues. */
+  readonly identities: IdentityRegistry;
   /** The link to this plugin's host, unless it has none. */
   readonly link: HostLink | undefined;
   /** Aborts when the server begins to close. Streams that would not end by themselves should end then. */
@@ -43,97 +47,148 @@ export interface PluginServer extends AsyncDisposable {
   /** Resolves when the server has closed, whoever closed it: its owner, its host or a signal. Never rejects. */
   readonly closed: Promise<void>;
   /**
-   * Closes gracefully: reports itself not ready, tells its host, accepts no more connections, lets calls in flight
-   * finish within the grace, cuts what remains, and runs the shutdown steps of the extensions in reverse order. A later
-   * call shares the first's result; a shorter grace shortens it.
-   * @throws {AggregateError} of what the shutdown steps threw, after all of them ran.
+   * Closes gracefully: reports itself not ready, takes its registrations back, accepts no more connections, lets calls in
+   * flight finish within the grace, cuts what remains, and runs the shutdown steps of the extensions in reverse order.
+   * Called again it shares the result; the earliest end of a grace wins.
+   * @throws {RangeError} for a bad grace. {AggregateError} of what the shutdown steps threw, after all of them ran.
    */
   close(options?: CloseOptions): Promise<void>;
 }
-
-/** What remains of a cut call is sent within this time. */
-const flushMs = 1_000;
 
 /**
  * Serves plugins, and the host APIs that extensions add, on one port: HTTP/1.1 and HTTP/2; Connect, gRPC and gRPC-Web.
  * Resolves when the server accepts calls.
  * @throws {TypeError} {RangeError} for bad options, naming the option. {ConnectError} `failed_precondition` for a host
- * that listens beyond this machine without an admission policy. {Error} of Node when it cannot listen.
+ * that listens beyond this machine without an admission policy, `invalid_argument` for names and metadata against the
+ * rules of the protocol. {Error} of Node when it cannot listen.
  * @example
- * await using server = await serve({ plugins: { kv }, impls: { kv: new MyKVStore() } });
+ * const server = await serve({ plugins: { kv }, impls: { kv: new MyKVStore() } });
  */
 export async function serve<const Plugins extends PluginSet>(options: ServeOptions<Plugins>): Promise<PluginServer> {
-  const { plugins, impls, extensions = [], interceptors = [], clock = systemClock, onError = () => {} } = options;
-  const { graceMs = DEFAULT_GRACE_MS, handleSignals = true } = options;
+  const { plugins, impls, extensions = [], clock = systemClock, onError = () => {} } = options;
+  const { graceMs = DEFAULT_GRACE_MS, handleSignals = true, serverMetadata = {} } = options;
   checkPluginSet(plugins);
   checkImplementations(plugins, impls);
-  checkGrace("graceMs", graceMs);
+  checkGrace(graceMs);
+  checkMetadata("serverMetadata", serverMetadata);
+  const [first] = Object.values(plugins);
+  const self = { selfId: options.selfId ?? first?.name ?? "", selfVersion: options.selfVersion ?? first?.version ?? "" };
+  checkName("selfId", self.selfId);
+  checkFreeText("selfVersion", self.selfVersion);
   const environment = parseLaunchEnvironment(options.environment ?? process.env);
   const address = chooseListenAddress(options.listen, environment);
   const localOnly = isLocalOnly(address);
-  if (!localOnly && options.admission === undefined && extensions.length > 0) {
+  const admission = options.admission ?? (localOnly ? loopbackPeers() : undefined);
+  if (admission === undefined && extensions.length > 0) {
     throw new ConnectError(
-      `a host that listens on ${"host" in address ? address.host : "every address"} needs an admission policy: ` +
-        "set admission to allowPeers([...]), admitWhen(...) or, to let anybody in, openAdmission()",
+      "a host that listens beyond this machine needs an admission policy: set admission to allowPeers([...]), " +
+        "admitWhen(...) or, to let anybody in, openAdmission()",
       Code.FailedPrecondition,
     );
   }
   if (!localOnly && options.tls === undefined && "port" in address) warnOfCleartextListener(address.host ?? "");
 
-  const draining = new AbortController();
-  const cut = new AbortController();
-  const closed = Promise.withResolvers<void>();
-  const issuesIdentities = localOnly || options.admission !== undefined;
+  const health = createHealthReporter({ plugins: Object.keys(plugins) });
+  const guard = createControlGuard({
+    ...options.control,
+    token: options.control?.token ?? environment.controlToken,
+    privateSocket: options.listen === undefined && environment.socketPath !== undefined,
+  });
   const identities = createIdentityRegistry({
     ttlMs: options.identityTtlMs,
     maxIdentities: options.maxIdentities,
+    onError,
     clock,
   });
-  const health = createHealthReporter({ plugins: Object.keys(plugins) });
-  const guard = createControlGuard({
-    token: options.control?.token ?? environment.controlToken,
-    hostCertificate: options.control?.hostCertificate,
-    allowAnyHost: options.control?.allowAnyHost,
-    privateSocket: options.listen === undefined && environment.socketPath !== undefined,
-  });
-
   let listener: Listener | undefined;
   const publicUrl = () => options.publicUrl ?? listener?.endpoint ?? "";
-  const link = createServerLink({ options, environment, plugins, health, clock, publicUrl });
+  const link = createServerLink({ options, environment, self, health, clock, baseUrl: publicUrl });
+  const shutdown = createShutdown({ clock });
   const host: HostContext = {
     identities,
     requireIdentity: requireIdentity(identities),
     health,
     clock,
-    draining: draining.signal,
+    draining: shutdown.draining,
     publicUrl,
   };
-  const installed: InstalledExtension[] = [];
-  const cleanUp = async (): Promise<void> => {
-    const steps = [
-      ...installed.map((extension) => () => extension.shutdown?.()),
+  const installed = extensions.map((extension) => extension.install(host));
+  const cleanUp = () =>
+    runAll("shutdown steps failed", [
+      ...installed.map((extension) => () => extension.shutdown?.()).reverse(),
       () => link?.close(),
       () => identities.close(),
+    ]);
+
+  try {
+    const routes = [
+      ...createHealthRoutes(health),
+      ...installed.flatMap(({ httpRoutes = [] }) => httpRoutes),
+      ...(options.httpRoutes ?? []),
     ];
-    const errors: unknown[] = [];
-    for (const step of steps.reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw new AggregateError(errors, "shutdown steps failed");
+    const handler = createRpcHandler({
+      routes: (router) =>
+        registerRoutes(router, {
+          options,
+          host,
+          installed,
+          admission,
+          guard,
+          link,
+          self,
+          onShutdown: (order) => void close(order).catch(onError),
+        }),
+      fallback: createHttpRouter(routes, onError),
+      contextValues(request, values) {
+        readCaller(guard, request, values);
+        for (const extension of installed) extension.contextValues?.(request, values);
+        options.contextValues?.(request, values);
+      },
+      maxMessageBytes: options.maxMessageBytes,
+      shutdownSignal: shutdown.cut,
+      onError,
+    });
+    listener = await openListener({ address, tls: options.tls, limits: options.limits, handler, onError, clock });
+  } catch (reason) {
+    await cleanUp().catch(onError);
+    throw reason;
+  }
+
+  const open = listener;
+  const { promise: closed, resolve: tellClosed } = Promise.withResolvers<void>();
+  const close = (order: CloseOptions = {}): Promise<void> => {
+    const { graceMs: closeGraceMs = graceMs } = order;
+    checkGrace(closeGraceMs);
+    return shutdown.begin(closeGraceMs, {
+      announce() {
+        health.drain();
+        return link?.withdraw();
+      },
+      drain: (drainMs) => open.drain(drainMs),
+      async cleanUp() {
+        forgetSignal();
+        await cleanUp().finally(tellClosed);
+      },
+    });
   };
-
-  let closing: Promise<void> | undefined;
-  let shortest = Number.POSITIVE_INFINITY;
-  const shorten = Promise.withResolvers<void>();
-  void shorten;
-
-  return undefined as never;
+  const forgetSignal = handleSignals ? onShutdownSignal(() => close().catch(onError)) : () => {};
+  const server: PluginServer = {
+    endpoint: open.endpoint,
+    address: open.address,
+    publicUrl: publicUrl(),
+    health,
+    identities,
+    link,
+    draining: shutdown.draining,
+    closed,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+  link?.start();
+  if (environment.readyLine) process.stdout.write(`${formatReadyLine(open.endpoint)}\n`);
+  return server;
 }
 
-function checkGrace(name: string, ms: number): void {
-  if (!(ms >= 0)) throw new RangeError(`${name} must be a number of ms from 0, got ${ms}`);
+function checkGrace(ms: number): void {
+  if (!(ms >= 0)) throw new RangeError(`graceMs must be a number of ms from 0, got ${ms}`);
 }

@@ -1,14 +1,88 @@
-import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
-import type { Clock } from "@cpg/resilience";
+import type { DescService } from "@bufbuild/protobuf";
+import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
 import type { ControlGuard } from "../control/control-guard.ts";
 import { createPluginControlService, type ShutdownOrder } from "../control/plugin-control-service.ts";
 import { createPluginIdentityService } from "../control/plugin-identity-service.ts";
+import type { PluginDefinition } from "../definition/plugin-definition.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
 import { HandshakeService } from "../gen/connectplugin/v1/handshake_pb.ts";
 import { PluginControl, PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
 import { RuntimeService } from "../gen/cpg/runtime/v1/runtime_pb.ts";
 import { createHandshakeService } from "../handshake/handshake-service.ts";
-import type { HealthReporter } from "../health/health-reporter.ts";
 import { createHealthService } from "../health/health-service.ts";
-import { type AdmissionPolicy } from "../identity/admission.ts";
+import type { HostLink } from "../host-link/host-link.ts";
+import type { AdmissionPolicy } from "../identity/admission.ts";
+import { createRuntimeService } from "../identity/runtime-service.ts";
+import { SERVER_METADATA } from "../protocol/constants.ts";
+import { withInterceptors } from "./extended-router.ts";
+import type { HostContext, InstalledExtension } from "./host-extension.ts";
+import type { ServeOptions } from "./serve-options.ts";
+
+export interface ServerParts<Plugins extends PluginSet> {
+  readonly options: ServeOptions<Plugins>;
+  readonly host: HostContext;
+  readonly installed: readonly InstalledExtension[];
+  /** Undefined: no identities are issued. */
+  readonly admission: AdmissionPolicy | undefined;
+  readonly guard: ControlGuard;
+  readonly link: HostLink | undefined;
+  readonly self: { readonly selfId: string; readonly selfVersion: string };
+  onShutdown(order: ShutdownOrder): void;
+}
+
+/** Adds every RPC of a server to a router: the protocol's own, those of the extensions, and the plugins. */
+export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter, parts: ServerParts<Plugins>): void {
+  const { options, host, installed, admission, guard, link, self, onShutdown } = parts;
+  const { plugins, impls, interceptors = [], pluginInterceptors } = options;
+  const { health, identities, clock } = host;
+  const served = withInterceptors(router, interceptors);
+
+  served.service(
+    HandshakeService,
+    createHandshakeService({
+      plugins,
+      magicCookie: options.magicCookie,
+      appProtocolVersions: options.appProtocolVersions,
+      identities: admission && identities,
+      admission: admission ?? nobody,
+      clock,
+      serverMetadata: () => ({
+        ...options.serverMetadata,
+        [SERVER_METADATA.http]: "1.1,2",
+        ...(admission && { [SERVER_METADATA.runtime]: "1" }),
+        ...Object.assign({}, ...installed.map((extension) => extension.handshakeFacts?.().serverMetadata)),
+      }),
+      capabilities: () => installed.flatMap((extension) => extension.handshakeFacts?.().capabilities ?? []),
+    }),
+  );
+  served.service(HealthService, createHealthService(health));
+  if (admission) {
+    served.service(RuntimeService, createRuntimeService(identities), { interceptors: [host.requireIdentity] });
+  }
+  served.service(PluginControl, createPluginControlService({ guard, health, onShutdown }));
+  served.service(
+    PluginIdentity,
+    createPluginIdentityService({
+      ...self,
+      plugins,
+      guard,
+      assign(identity) {
+        link?.setIdentity(identity);
+        return link !== undefined;
+      },
+    }),
+  );
+  for (const extension of installed) extension.routes?.(served);
+  for (const [name, plugin] of Object.entries<PluginDefinition>(plugins)) {
+    // checkImplementations has seen that there is one.
+    const impl: Partial<ServiceImpl<DescService>> = impls[name] ?? {};
+    served.service(plugin.service, impl, { interceptors: [...(pluginInterceptors?.[name] ?? [])] });
+  }
+}
+
+/** Never asked: without identities there is nothing to be admitted to. */
+const nobody: AdmissionPolicy = {
+  name: "nobody",
+  admit: () => ({ admitted: false, rule: "this server issues no identities" }),
+};
