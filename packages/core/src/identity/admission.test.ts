@@ -64,6 +64,7 @@ describe("loopbackPeers", () => {
     { address: "128.0.0.1", rule: /only peers on this machine/ },
     { address: "::2", rule: /only peers on this machine/ },
     { address: "::ffff:10.0.0.1", rule: /only peers on this machine/ },
+    { address: "fe80::1%eth0", rule: /only peers on this machine/ },
     { address: "not an address", rule: /only peers on this machine/ },
     { headers: { Forwarded: "for=1.2.3.4" }, rule: /header forwarded/ },
     { headers: { "X-Forwarded-For": "127.0.0.1" }, rule: /header x-forwarded-for/ },

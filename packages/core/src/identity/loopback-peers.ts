@@ -22,7 +22,8 @@ const foreignPrefix = "x-forwarded";
 /**
  * Admits plugins of this machine: peers on loopback, on a Unix socket or in memory. A request that a proxy or a browser
  * on this machine sent for somebody else is refused: one that carries Forwarded, X-Forwarded-*, Via, X-Real-IP or
- * Origin, or a Host outside the allowed names (DNS rebinding).
+ * Origin, or a Host outside the allowed names (DNS rebinding). A proxy that leaves no such trace cannot be told from a
+ * plugin: where one forwards to this host, name another policy.
  * @throws {TypeError} for a malformed entry of `allowedHosts`.
  */
 export function loopbackPeers({ allowedHosts = [] }: LoopbackPeersOptions = {}): AdmissionPolicy {

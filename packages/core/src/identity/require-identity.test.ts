@@ -290,6 +290,24 @@ describe("requireIdentity, on a server in memory", () => {
     expect(listening.count).toBe(0);
   });
 
+  it("ends a thousand open calls of one holder, and none of another", async () => {
+    const { health, headers, identities, issued, handlersWaiting, listening } = setUp();
+    const other = identities.issue({ selfId: "b" });
+    const otherHeaders = {
+      "X-Plugin-Runtime-ID": other.identity.runtimeId,
+      Authorization: `Bearer ${other.token}`,
+    };
+    const open = Array.from({ length: 1_000 }, () => outcome(health.check({ service: "wait" }, { headers })));
+    const unharmed = outcome(health.check({ service: "wait" }, { headers: otherHeaders }));
+    await handlersWaiting(1_001);
+    identities.revoke(issued.identity.runtimeId);
+    expect(new Set(await Promise.all(open))).toEqual(new Set(["Unauthenticated"]));
+    expect(listening.count).toBe(1);
+    identities.revoke(other.identity.runtimeId);
+    expect(await unharmed).toBe("Unauthenticated");
+    expect(listening.count).toBe(0);
+  });
+
   it("renews and releases by RPC; the release itself is answered, other calls end", async () => {
     const { runtime, health, headers, identities, issued, clock, handlersWaiting } = setUp();
     await clock.advance(900);
