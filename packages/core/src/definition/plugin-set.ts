@@ -1,3 +1,4 @@
+import type { DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { PluginDefinition } from "./plugin-definition.ts";
 
@@ -37,25 +38,39 @@ export function checkPluginSet(plugins: PluginSet): void {
   }
 }
 
+/** An implementation of any service: a method that is left out answers `unimplemented`. */
+export type AnyImplementation = Partial<ServiceImpl<DescService>>;
+
 /**
- * Checks that there is exactly one implementation for each plugin, and that it has the methods of its service.
- * A method may be left out on purpose: it answers `unimplemented`.
+ * Checks that there is exactly one implementation for each plugin, and that its methods are functions.
+ * @returns the implementations by the name of their plugin.
  * @throws {TypeError} naming the implementation and the rule.
  */
-export function checkImplementations(plugins: PluginSet, impls: Readonly<Record<string, unknown>>): void {
+export function checkImplementations(
+  plugins: PluginSet,
+  impls: Readonly<Record<string, unknown>>,
+): ReadonlyMap<string, AnyImplementation> {
+  const checked = new Map<string, AnyImplementation>();
   for (const [name, plugin] of Object.entries(plugins)) {
-    const impl = impls[name];
-    if (typeof impl !== "object" || impl === null) {
+    const impl = Object.hasOwn(impls, name) ? impls[name] : undefined;
+    if (!isObject(impl)) {
       throw new TypeError(`impls.${name} must be an implementation of ${plugin.service.typeName}, got ${typeof impl}`);
     }
-    for (const method of plugin.service.methods) {
-      const member: unknown = Reflect.get(impl, method.localName);
-      if (member !== undefined && typeof member !== "function") {
-        throw new TypeError(`impls.${name}.${method.localName} must be a function, got ${typeof member}`);
+    for (const { localName } of plugin.service.methods) {
+      const method = impl[localName];
+      if (method !== undefined && typeof method !== "function") {
+        throw new TypeError(`impls.${name}.${localName} must be a function, got ${typeof method}`);
       }
     }
+    checked.set(name, impl);
   }
   for (const name of Object.keys(impls)) {
     if (!Object.hasOwn(plugins, name)) throw new TypeError(`impls.${name} has no plugin of that name`);
   }
+  return checked;
+}
+
+/** What its methods take and give is for the compiler to check: they are functions, and that is all there is to see. */
+function isObject(impl: unknown): impl is AnyImplementation {
+  return typeof impl === "object" && impl !== null;
 }

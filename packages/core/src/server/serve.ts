@@ -65,10 +65,10 @@ export interface PluginServer extends AsyncDisposable {
  * const server = await serve({ plugins: { kv }, impls: { kv: new MyKVStore() } });
  */
 export async function serve<const Plugins extends PluginSet>(options: ServeOptions<Plugins>): Promise<PluginServer> {
-  const { plugins, impls, extensions = [], clock = systemClock, onError = () => {} } = options;
+  const { plugins, extensions = [], clock = systemClock, onError = () => {} } = options;
   const { graceMs = DEFAULT_GRACE_MS, handleSignals = true, serverMetadata = {} } = options;
   checkPluginSet(plugins);
-  checkImplementations(plugins, impls);
+  const impls = checkImplementations(plugins, options.impls);
   checkGrace(graceMs);
   checkMetadata("serverMetadata", serverMetadata);
   const [first] = Object.values(plugins);
@@ -130,6 +130,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
       routes: (router) =>
         registerRoutes(router, {
           options,
+          impls,
           host,
           installed,
           admission,

@@ -1,10 +1,8 @@
-import type { DescService } from "@bufbuild/protobuf";
-import type { ConnectRouter, ServiceImpl } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
 import type { ControlGuard } from "../control/control-guard.ts";
 import { createPluginControlService, type ShutdownOrder } from "../control/plugin-control-service.ts";
 import { createPluginIdentityService } from "../control/plugin-identity-service.ts";
-import type { PluginDefinition } from "../definition/plugin-definition.ts";
-import type { PluginSet } from "../definition/plugin-set.ts";
+import type { AnyImplementation, PluginSet } from "../definition/plugin-set.ts";
 import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
 import { HandshakeService } from "../gen/connectplugin/v1/handshake_pb.ts";
 import { PluginControl, PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
@@ -21,6 +19,7 @@ import type { ServeOptions } from "./serve-options.ts";
 
 export interface ServerParts<Plugins extends PluginSet> {
   readonly options: ServeOptions<Plugins>;
+  readonly impls: ReadonlyMap<string, AnyImplementation>;
   readonly host: HostContext;
   readonly installed: readonly InstalledExtension[];
   /** Undefined: no identities are issued. */
@@ -33,8 +32,8 @@ export interface ServerParts<Plugins extends PluginSet> {
 
 /** Adds every RPC of a server to a router: the protocol's own, those of the extensions, and the plugins. */
 export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter, parts: ServerParts<Plugins>): void {
-  const { options, host, installed, admission, guard, link, self, onShutdown } = parts;
-  const { plugins, impls, interceptors = [], pluginInterceptors } = options;
+  const { options, impls, host, installed, admission, guard, link, self, onShutdown } = parts;
+  const { plugins, interceptors = [], pluginInterceptors } = options;
   const { health, identities, clock } = host;
   const served = withInterceptors(router, interceptors);
 
@@ -74,10 +73,9 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
     }),
   );
   for (const extension of installed) extension.routes?.(served);
-  for (const [name, plugin] of Object.entries<PluginDefinition>(plugins)) {
-    // checkImplementations has seen that there is one.
-    const impl: Partial<ServiceImpl<DescService>> = impls[name] ?? {};
-    served.service(plugin.service, impl, { interceptors: [...(pluginInterceptors?.[name] ?? [])] });
+  for (const [name, impl] of impls) {
+    const plugin = plugins[name];
+    if (plugin) served.service(plugin.service, impl, { interceptors: [...(pluginInterceptors?.[name] ?? [])] });
   }
 }
 
