@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { summarizeTests } from "./test-summary.ts";
 import { workspacePackages } from "./workspace-packages.ts";
 
-const tested = workspacePackages().filter(({ manifest }) => manifest.scripts?.["test"] !== undefined);
+const tested = workspacePackages().filter(({ manifest }) => manifest.scripts?.test !== undefined);
 const paths = tested.map(({ directory }) => join(directory, ".vitest/report.json"));
 const missing = tested.filter((_, index) => !existsSync(paths[index] ?? "")).map(({ manifest }) => manifest.name);
 const reports = paths.filter((path) => existsSync(path)).map((path) => JSON.parse(readFileSync(path, "utf8")));
