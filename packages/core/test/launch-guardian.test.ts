@@ -11,13 +11,17 @@ const guardianProgram = fileURLToPath(new URL("../src/launch/process/guardian-ma
 
 type Host = ChildProcessByStdio<null, Readable, null>;
 
-/** A host in a process of its own, with one plugin that has a child. Both have arrived when this resolves. */
-async function startHost(witness: Witness, mode = ""): Promise<Host> {
-  const host = spawn(process.execPath, [fixture("host.ts"), mode], {
+function spawnHost(witness: Witness, mode: string): Host {
+  return spawn(process.execPath, [fixture("host.ts"), mode], {
     env: { PATH: process.env["PATH"], WITNESS: witness.path },
     stdio: ["ignore", "pipe", "inherit"],
     detached: true, // as in a terminal: a foreground group of its own
   });
+}
+
+/** A host in a process of its own, with one plugin that has a child. Both have arrived when this resolves. */
+async function startHost(witness: Witness, mode = ""): Promise<Host> {
+  const host = spawnHost(witness, mode);
   await Promise.all([once(host.stdout, "data"), witness.arrived("plugin"), witness.arrived("grandchild")]);
   return host;
 }
@@ -87,6 +91,27 @@ describe("the guardian", { timeout: 30_000 }, () => {
     } finally {
       for (const child of [bystander, guarded, guardian]) child.kill("SIGKILL");
     }
+  });
+
+  it.skipIf(process.platform !== "linux")("finds a process whose number its host did not live to tell", async () => {
+    await using witness = await createWitness();
+    const env = { WITNESS: witness.path, MARK: "m1" };
+    const guardian = spawn(process.execPath, [guardianProgram], { detached: true, stdio: ["pipe", "pipe", "inherit"] });
+    const started = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
+    try {
+      await Promise.all([once(guardian.stdout, "data"), witness.arrived("plugin")]);
+      guardian.stdin.end("?MARK=m1\n");
+      await witness.left("plugin");
+      expect(await once(guardian, "exit")).toEqual([0, null]);
+    } finally {
+      for (const child of [started, guardian]) child.kill("SIGKILL");
+    }
+  });
+
+  it("lets its host end by itself once its plugins have", async () => {
+    await using witness = await createWitness();
+    const host = spawnHost(witness, "stop");
+    expect(await once(host, "exit")).toEqual([0, null]);
   });
 
   it.each([

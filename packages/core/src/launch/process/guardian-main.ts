@@ -1,7 +1,8 @@
 // The guardian: ends the process groups of a host that died. Started by guardian.ts, which tells it by lines on stdin
-// which groups there are: "+pgid" and "-pgid". The end of stdin means that the host is gone, by whatever means.
+// which groups there are, "+pgid" and "-pgid", and before it starts one by which variable to know it, "?NAME=value". The
+// end of stdin means that the host is gone, by whatever means.
 // It has nothing else to do, so it waits in blocking reads and sleeps, and imports nothing but Node: it stays small.
-import { readSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 
 /** From SIGTERM to SIGKILL. */
 const graceMs = 1_000;
@@ -10,6 +11,8 @@ const stdin = 0;
 const stdout = 1;
 
 const groups = new Set<number>();
+/** Of a process that the host was about to start: it may exist although the host did not live to tell its number. */
+let expected = "";
 
 // What ends a terminal's foreground group or a service has to reach the host; the guardian outlives it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
@@ -26,10 +29,19 @@ function followHost(): void {
     const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      const pgid = Number(line.slice(1));
-      if (line.startsWith("+") && pgid > 1) groups.add(pgid);
-      else if (line.startsWith("-")) groups.delete(pgid);
+      follow(line.slice(0, 1), line.slice(1));
     }
+  }
+}
+
+function follow(verb: string, rest: string): void {
+  if (verb === "?") {
+    expected = rest;
+  } else if (verb === "-") {
+    groups.delete(Number(rest));
+  } else if (verb === "+") {
+    expected = "";
+    if (Number(rest) > 1) groups.add(Number(rest)); // 0 and 1 would mean ourselves and everybody
   }
 }
 
@@ -48,11 +60,25 @@ function read(chunk: Buffer): number {
 
 function endGroups(): void {
   signalGroups("SIGTERM");
-  for (let waitedMs = 0; groups.size > 0 && waitedMs < graceMs; waitedMs += lookEveryMs) {
+  for (let waitedMs = 0; (groups.size > 0 || expected !== "") && waitedMs < graceMs; waitedMs += lookEveryMs) {
     sleep(lookEveryMs);
     signalGroups(0); // whoever ended is forgotten at once: its number may soon be somebody else's
+    if (expected !== "") findExpected();
   }
   signalGroups("SIGKILL");
+}
+
+/** Only Linux shows the environment of a process. It becomes visible a moment after the start, hence the repetition. */
+function findExpected(): void {
+  for (const name of process.platform === "linux" ? readdirSync("/proc") : []) {
+    try {
+      if (/^\d+$/.test(name) && readFileSync(`/proc/${name}/environ`, "latin1").split("\0").includes(expected)) {
+        groups.add(Number(name)); // its children have the variable too; they lead no group
+      }
+    } catch {
+      // not ours, or gone
+    }
+  }
 }
 
 function signalGroups(signal: NodeJS.Signals | 0): void {

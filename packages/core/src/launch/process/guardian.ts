@@ -10,6 +10,11 @@ import { signalGroup } from "./process-group.ts";
 export interface Guardian {
   /** Resolves when the guardian runs. @throws {Error} when it cannot be started. */
   ready(): Promise<void>;
+  /**
+   * To be called before a process is started, with a variable "NAME=value" that it will have and no other: should this
+   * process be killed between its start and `watch`, the guardian finds it by that. On Linux only.
+   */
+  expect(variable: string): void;
   /** Takes effect before it returns: a host that is killed right after leaves nothing behind. */
   watch(pgid: number): void;
   forget(pgid: number): void;
@@ -55,7 +60,7 @@ export function hostGuardian(): Guardian {
  * second SIGKILL, and ends. When it dies itself it is started again and told of all groups. It does not keep the event
  * loop of this process alive.
  *
- * Out of its reach: a child that leaves its group, and the moment in which this process and its guardian are both killed.
+ * Out of its reach: a child that leaves its group; what starts while this process and its guardian are both killed.
  */
 export function createGuardian(options: GuardianOptions = { command: defaultCommand }): Guardian {
   const groups = new Set<number>();
@@ -98,7 +103,7 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     ended.replaced.resolve();
   };
 
-  // The kernel has the line when write returns: the pipe is empty, the line short.
+  // The kernel has the line when write returns, as long as the guardian reads: the pipe is empty, the line short.
   const tell = (line: string): void => {
     current?.child.stdin.write(line);
   };
@@ -115,6 +120,7 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       if (current === undefined) restarts = 0;
       await (current?.ready ?? start());
     },
+    expect: (variable) => tell(`?${variable}\n`),
     watch(pgid) {
       groups.add(pgid);
       tell(`+${pgid}\n`);

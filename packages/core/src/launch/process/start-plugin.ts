@@ -125,7 +125,10 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
     await verifyChecksums(program.checksum, cwd, signal);
     signal.throwIfAborted();
     stage = "spawn";
-    const child: Child = spawn(command, program.args(place), {
+    const args = program.args(place);
+    const guardian = hostGuardian();
+    guardian.expect(`${ENV.controlToken}=${controlToken}`);
+    const child: Child = spawn(command, args, {
       cwd,
       env: buildChildEnvironment(process.env, program.inheritEnv, program.env, {
         [ENV.port]: String(place.port),
@@ -138,7 +141,7 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
       stdio: ["ignore", "pipe", "pipe"],
     });
     if (child.pid === undefined) throw (await once(child, "error"))[0];
-    hostGuardian().watch(child.pid); // before anything else can happen to this process
+    guardian.watch(child.pid); // before anything else can happen to this process
     child.on("error", () => {}); // nothing but a signal that could not be sent
     return { place, child, pid: child.pid, controlToken };
   } catch (error) {
