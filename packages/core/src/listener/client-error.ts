@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 const statuses = new Map([
   ["HPE_HEADER_OVERFLOW", 431],
@@ -11,7 +11,7 @@ const statuses = new Map([
  * Answers what is no HTTP/1 request, as Node's own server does when nobody listens to 'clientError', and ends the
  * connection. No answer if one is being sent: it would run into that one.
  */
-export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, answering: boolean): void {
+export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, answering: boolean): void {
   if (socket.writable && !answering && error.code !== "ECONNRESET") {
     const status = statuses.get(error.code ?? "") ?? 400;
     socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);

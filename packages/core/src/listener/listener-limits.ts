@@ -32,10 +32,13 @@ export interface ListenerLimits {
   readonly maxConcurrentStreams: number;
 }
 
+/** Those that are not given have their defaults. */
+export type ListenerLimitOptions = { readonly [Name in keyof ListenerLimits]?: ListenerLimits[Name] | undefined };
+
 const maxTimeoutMs = 2 ** 31 - 1;
 
 /** @throws {RangeError} naming the limit. */
-export function resolveListenerLimits(limits: Partial<ListenerLimits> = {}): ListenerLimits {
+export function resolveListenerLimits(limits: ListenerLimitOptions = {}): ListenerLimits {
   const { maxConnections = 4096, maxConcurrentStreams = 1000, maxHeaderBytes = 16_384 } = limits;
   const { headerTimeoutMs = 10_000, requestTimeoutMs = 0, idleTimeoutMs = 360_000 } = limits;
   checkRange("maxConnections", maxConnections, 1, 1_000_000);

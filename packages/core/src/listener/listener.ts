@@ -1,212 +1,250 @@
-import { createServer as createHttp1Server, type Server as Http1Server } from "node:http";
-import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
-import { createServer as createHttpsServer, type ServerOptions as HttpsServerOptions } from "node:https";
-import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { EventEmitter } from "node:events";
+import { chmodSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { type Clock, systemClock } from "@cpg/resilience";
-import { rememberPeer } from "./connection-peer.ts";
-import { createConnections } from "./connections.ts";
-import { type BoundAddress, checkListenAddress, endpointOf, type ListenAddress, listenOn } from "./listen-on.ts";
-import { type ListenerLimits, resolveListenerLimits } from "./listener-limits.ts";
+import { refuseMalformed } from "./client-error.ts";
+import { type Connection, createConnection } from "./connection.ts";
+import { createPeer, rememberPeer } from "./connection-peer.ts";
+import { createDrain } from "./drain.ts";
+import { type FirstBytes, readFirstBytes } from "./first-bytes.ts";
+import { createHttp1Server, createHttp2Server } from "./http-servers.ts";
+import { closeWhenIdle } from "./idle-session.ts";
+import { type BoundAddress, formatEndpoint, type ListenAddress, resolveListenAddress } from "./listen-address.ts";
+import { type ListenerLimitOptions, resolveListenerLimits } from "./listener-limits.ts";
 import type { NodeHandler } from "./node-handler.ts";
-import { sniffProtocol } from "./sniff-protocol.ts";
+import type { ServerTlsOptions } from "./server-tls.ts";
+import { createTlsUpgrade } from "./tls-upgrade.ts";
+import { claimSocketPath } from "./unix-socket.ts";
 
-export type { BoundAddress, ListenAddress } from "./listen-on.ts";
-export type { ListenerLimits } from "./listener-limits.ts";
-export type { NodeHandler, NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
 export { peerOf } from "./connection-peer.ts";
-
-/** Node's options of the same names. */
-export interface ServerTlsOptions
-  extends Pick<
-    HttpsServerOptions,
-    "cert" | "key" | "ca" | "crl" | "passphrase" | "requestCert" | "rejectUnauthorized" | "SNICallback" | "ciphers"
-  > {
-  /** Default "TLSv1.2". */
-  readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
-  /** Serve unencrypted HTTP on the same port, too. Default false: it is refused. */
-  readonly allowCleartext?: boolean | undefined;
-}
+export type { BoundAddress, ListenAddress } from "./listen-address.ts";
+export type { ListenerLimitOptions, ListenerLimits } from "./listener-limits.ts";
+export type { NodeHandler, NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
+export type { ServerTlsOptions } from "./server-tls.ts";
 
 export interface ListenerOptions {
   readonly address: ListenAddress;
-  /** Default: no TLS. */
+  /** Default: cleartext. For a port only. */
   readonly tls?: ServerTlsOptions | undefined;
-  readonly limits?: { readonly [Name in keyof ListenerLimits]?: number | undefined } | undefined;
+  readonly limits?: ListenerLimitOptions | undefined;
+  /** What it throws is answered with 500, or cuts the answer that has begun. */
   readonly handler: NodeHandler;
-  /** Hears of broken connections and malformed requests. Default: nobody. */
-  readonly onError?: ((error: unknown) => void) | undefined;
+  /** For the grace of a drain and the time-outs of connections; those of HTTP/1 headers and keep-alive are Node's own. */
   readonly clock?: Clock | undefined;
+  /** Hears of errors that no caller gets to see: broken connections, malformed requests, failed TLS handshakes. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface Listener extends AsyncDisposable {
-  /** What a client takes: "http://127.0.0.1:4242", "https://…" or "unix:/path". */
+  /** What a client on this machine takes to connect: "http://127.0.0.1:4242", "https://…" or "unix:/path". */
   readonly endpoint: string;
   readonly address: BoundAddress;
-  /** Calls that have not ended. */
+  /** Requests that were not answered to the end yet. */
   readonly inFlight: number;
-  /** Open connections. */
+  /** Connections that are open. */
   readonly connections: number;
+  /** Connections that were closed at once because there were `limits.maxConnections`, so far. */
+  readonly refused: number;
   /**
-   * Accepts no more connections, lets the calls in flight finish within `graceMs`, then cuts what remains. Resolves, when
-   * nothing is open any more, with the number of calls that were cut. Called again it shares the result; the earliest
-   * end of a grace wins.
+   * Accepts no more connections, closes idle ones, lets calls in flight finish (HTTP/1.1 "Connection: close", HTTP/2
+   * GOAWAY), and cuts what remains after the grace. Resolves when every connection is closed, with the number of calls
+   * that were cut. A second call shares the first's result; a shorter grace shortens it.
+   * @throws {RangeError} for a negative grace.
    */
   drain(graceMs: number): Promise<{ readonly cut: number }>;
-  /** As `drain(0)`. */
+  /** `drain(0)`. */
   close(): Promise<void>;
 }
 
 /**
- * Listens on one port or Unix socket for HTTP/1.1 and HTTP/2: without TLS the first bytes of a connection tell which
- * (RFC 9113 section 3.3, prior knowledge), with TLS its ALPN does.
- * @throws {TypeError} {RangeError} for bad options. {Error} of Node when it cannot listen.
+ * Listens on one port, or Unix socket, for HTTP/1.1 and HTTP/2: in cleartext by what a connection begins with (HTTP/2
+ * needs prior knowledge), over TLS by ALPN. Resolves when connections are accepted.
+ *
+ * Node's own limits against floods of HTTP/2 SETTINGS, PING, invalid frames and refused streams stay in force.
+ * @throws {TypeError} {RangeError} for bad options, naming the option. {Error} of Node when it cannot listen.
  */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { address, tls, handler, clock = systemClock, onError = () => {} } = options;
-  checkListenAddress(address);
+  const { handler, clock = systemClock, onError = () => {} } = options;
   const limits = resolveListenerLimits(options.limits);
-  const sniffing = { clock, timeoutMs: limits.headerTimeoutMs };
+  const { address: wanted, mode } = resolveListenAddress(options.address, options.tls !== undefined);
+  const network = wanted.kind;
 
-  const connections = createConnections(() => {
-    acceptor.closeIdleConnections();
-    cleartext?.closeIdleConnections();
-  });
-  const onCall: NodeHandler = (request, response) => {
-    const session = "stream" in request ? request.stream.session : undefined;
-    connections.addCall(response, session as ServerHttp2Session | undefined);
-    handler(request, response);
-  };
-  const http1Options = {
-    headersTimeout: limits.headerTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.idleTimeoutMs,
-    maxHeaderSize: limits.maxHeaderBytes,
-    // How often Node looks for overdue headers.
-    connectionsCheckingInterval: Math.min(limits.headerTimeoutMs, 5_000),
-    noDelay: true,
-    keepAlive: true,
-  };
-
-  // Never listens: it is handed connections.
-  const http2 = createHttp2Server(
-    { settings: { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderBytes } },
-    onCall,
-  );
-  http2.on("session", (session) => connections.addSession(session, limits.idleTimeoutMs));
-  http2.on("session", (session) => rememberPeer(session, socketOf(session)));
-  http2.on("sessionError", onError);
-
-  const acceptor: Http1Server =
-    tls === undefined
-      ? createHttp1Server(http1Options, onCall)
-      : createHttpsServer(
-          { minVersion: "TLSv1.2", ...http1Options, ...withoutCleartext(tls), ...alpn, handshakeTimeout: limits.headerTimeoutMs },
-          onCall,
-        );
-  acceptor.maxConnections = limits.maxConnections;
-
-  let cleartext: Http1Server | undefined;
-  const serveHttp1 = takeOver(acceptor, tls === undefined ? "connection" : "secureConnection");
-  const serveHttp2 = (socket: Socket) => {
-    socket.allowHalfOpen = false; // as HTTP/1.1 needs it; an HTTP/2 session would not notice that its client has gone
-    http2.emit("connection", socket);
-  };
-  const serveKnown = (socket: Socket, serve: (socket: Socket) => void) => {
-    rememberPeer(socket, socket);
-    serve(socket);
-  };
-  const serveCleartext = (socket: Socket, serve: (socket: Socket) => void) =>
-    sniffProtocol(socket, {
-      ...sniffing,
-      onProtocol: (protocol) => serveKnown(socket, protocol === "http2" ? serveHttp2 : serve),
-    });
-
-  if (tls === undefined) {
-    acceptor.on("connection", (socket) => serveCleartext(socket, serveHttp1));
-  } else {
-    acceptor.on("tlsClientError", onError);
-    acceptor.on("secureConnection", (socket: TLSSocket) =>
-      serveKnown(socket, socket.alpnProtocol === "h2" ? serveHttp2 : serveHttp1),
-    );
-    if (tls.allowCleartext) {
-      cleartext = createHttp1Server(http1Options, onCall);
-      cleartext.emit("listening"); // starts Node's check for overdue headers
-      const serveTls = takeOver(acceptor, "connection");
-      const serveCleartextHttp1 = takeOver(cleartext, "connection");
-      acceptor.on("connection", (socket) =>
-        sniffProtocol(socket, {
-          ...sniffing,
-          onProtocol: (protocol) => {
-            if (protocol === "tls") serveTls(socket);
-            else serveKnown(socket, protocol === "http2" ? serveHttp2 : serveCleartextHttp1);
-          },
-        }),
-      );
+  const report = (error: unknown) => {
+    try {
+      onError(error);
+    } catch {
+      // Whoever listens to errors has nobody else to tell either.
     }
-  }
-  acceptor.on("connection", (socket) => connections.addSocket(socket));
-  acceptor.on("drop", () => onError(new Error(`a connection was refused: there are ${limits.maxConnections}`)));
-
-  const bound = await listenOn(acceptor, address, tls !== undefined);
-  acceptor.on("error", onError);
-
-  const timer = new AbortController();
-  let cut = 0;
-  let draining: Promise<{ cut: number }> | undefined;
-  const finish = async (): Promise<{ cut: number }> => {
-    const closed = new Promise<void>((resolve) => acceptor.close(() => resolve()));
-    cleartext?.close();
-    connections.finish();
-    await connections.empty();
-    timer.abort("everything has ended");
-    await closed;
-    http2.close();
-    return { cut };
   };
-  const listener: Listener = {
-    endpoint: endpointOf(bound),
-    address: bound,
+  const connections = new Set<Connection>();
+  /** By what a request carries: the socket of HTTP/1, the session of HTTP/2. */
+  const carriers = new WeakMap<object, Connection>();
+  let inFlight = 0;
+  let refused = 0;
+
+  const onRequest: NodeHandler = (request, response) => {
+    const isHttp2 = "stream" in request;
+    const carrier = isHttp2 ? request.stream.session : request.socket;
+    const connection = carrier && carriers.get(carrier);
+    if (connection !== undefined) {
+      // The stream, because a response to HEAD does not always tell that it was closed.
+      const closing: EventEmitter = isHttp2 ? request.stream : response;
+      closing.once("close", () => connection.end(response));
+      connection.begin(response);
+    }
+    response.on("error", report);
+    try {
+      handler(request, response);
+    } catch (error) {
+      report(error);
+      if (response.headersSent) {
+        response.destroy();
+      } else {
+        response.statusCode = 500;
+        response.end();
+      }
+    }
+  };
+
+  const onConnection = (socket: Socket) => {
+    const opening = new AbortController();
+    const connection = createConnection(socket, clock, {
+      onBegin() {
+        inFlight++;
+      },
+      onEnd(count) {
+        inFlight -= count;
+        if (inFlight === 0) drain.onIdle();
+      },
+      onClosed() {
+        connections.delete(connection);
+        opening.abort();
+      },
+    });
+    connections.add(connection);
+    const fail = (message: string) => {
+      report(new Error(`${message} (peer ${socket.remoteAddress ?? "on a Unix socket"})`));
+      socket.destroy();
+    };
+    clock.sleep(limits.headerTimeoutMs, opening.signal).then(
+      () => fail(`a connection began no request within ${limits.headerTimeoutMs} ms`),
+      () => {}, // it did, or it is gone
+    );
+    socket.on("error", report);
+
+    const speak = (carrier: Socket, version: "http1" | "http2") => {
+      opening.abort();
+      // From here on HTTP hears of its errors; of those of the socket below TLS nobody else does.
+      if (carrier === socket) socket.off("error", report);
+      const peer = createPeer(carrier, network);
+      if (version === "http1") {
+        rememberPeer(carrier, peer);
+        carriers.set(carrier, connection);
+        connection.useHttp1(carrier);
+        http1.serve(carrier);
+        return;
+      }
+      carrier.allowHalfOpen = false;
+      const session = http2.serve(carrier);
+      if (session === undefined) {
+        carrier.destroy();
+        return;
+      }
+      rememberPeer(session, peer);
+      carriers.set(session, connection);
+      connection.useHttp2(session);
+      const ended = new AbortController();
+      socket.once("close", () => ended.abort());
+      void closeWhenIdle(connection, limits.idleTimeoutMs, clock, ended.signal);
+    };
+    const onKnown = (first: FirstBytes) => {
+      if (first !== "tls") {
+        if (tls === undefined || options.tls?.allowCleartext) speak(socket, first);
+        else fail("a connection did not begin with TLS");
+      } else if (tls === undefined) {
+        fail("a connection began with TLS, which is not configured");
+      } else {
+        tls.start(socket, (secure) => speak(secure, secure.alpnProtocol === "h2" ? "http2" : "http1"));
+      }
+    };
+    const stopReading = readFirstBytes(socket, onKnown);
+    opening.signal.addEventListener("abort", stopReading, { once: true });
+  };
+
+  const http1 = createHttp1Server(limits, onConnection, onRequest);
+  const http2 = createHttp2Server(limits, onRequest);
+  const tls = options.tls && createTlsUpgrade(options.tls, limits.headerTimeoutMs, report);
+  http1.server.on("drop", () => refused++);
+  http1.server.on("clientError", (error, socket) => {
+    report(error);
+    refuseMalformed(error, socket, carriers.get(socket)?.answering ?? false);
+  });
+  http2.server.on("sessionError", report);
+
+  const drain = createDrain(
+    {
+      get inFlight() {
+        return inFlight;
+      },
+      retire() {
+        const closed = new Promise<void>((resolve) => http1.server.close(() => resolve()));
+        for (const connection of connections) connection.retire();
+        return closed;
+      },
+      cut() {
+        const calls = inFlight;
+        for (const connection of connections) connection.cut();
+        return calls;
+      },
+    },
+    clock,
+  );
+
+  const address = await listen(http1.server, wanted, mode);
+  http1.server.on("error", report);
+  const close = async () => {
+    await drain.start(0);
+  };
+  return {
+    endpoint: formatEndpoint(address),
+    address,
     get inFlight() {
-      return connections.calls;
+      return inFlight;
     },
     get connections() {
       return connections.size;
     },
-    drain(graceMs) {
-      if (!(graceMs >= 0)) throw new RangeError(`graceMs must be a number from 0, got ${graceMs}`);
-      draining ??= finish();
-      const destroy = () => {
-        cut += connections.calls;
-        connections.destroy();
-      };
-      if (graceMs === 0) destroy();
-      else clock.sleep(graceMs, timer.signal).then(destroy, () => {});
-      return draining;
+    get refused() {
+      return refused;
     },
-    async close() {
-      await listener.drain(0);
-    },
-    [Symbol.asyncDispose]: () => listener.close(),
-  };
-  return listener;
-}
-
-const alpn = { ALPNProtocols: ["h2", "http/1.1"] };
-
-function withoutCleartext({ allowCleartext: _, ...tls }: ServerTlsOptions): Omit<ServerTlsOptions, "allowCleartext"> {
-  return tls;
-}
-
-/** Removes what a server of Node does with a connection from its event, and returns it. */
-function takeOver(server: Http1Server, event: "connection" | "secureConnection"): (socket: Socket) => void {
-  const listeners = server.listeners(event);
-  server.removeAllListeners(event);
-  return (socket) => {
-    for (const listener of listeners) listener.call(server, socket);
+    drain: async (graceMs) => drain.start(graceMs),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
-function socketOf(session: ServerHttp2Session): Socket {
-  return session.socket;
+/** Connections that wait to be accepted: a thousand callers may come at once. */
+const backlog = 1024;
+
+async function listen(server: Server, wanted: BoundAddress, mode: number): Promise<BoundAddress> {
+  if (wanted.kind === "unix") await claimSocketPath(wanted.path);
+  const listening = new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  if (wanted.kind === "unix") {
+    server.listen({ path: wanted.path, backlog });
+    // Bound by now, and in the same turn, so that nobody was accepted under other permissions.
+    if (server.listening) chmodSync(wanted.path, mode);
+    await listening;
+    return wanted;
+  }
+  server.listen({ host: wanted.host, port: wanted.port, backlog });
+  await listening;
+  const { port } = server.address() as AddressInfo;
+  return { ...wanted, port };
 }

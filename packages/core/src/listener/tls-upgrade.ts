@@ -1,0 +1,47 @@
+import type { Socket } from "node:net";
+import { createServer, type TLSSocket } from "node:tls";
+import { resolveServerTls, type ServerTlsOptions } from "./server-tls.ts";
+
+export interface TlsUpgrade {
+  /** Speaks TLS on an accepted socket; `onSecure` gets the socket that does, unless the handshake fails or takes too long. */
+  start(socket: Socket, onSecure: (secure: TLSSocket) => void): void;
+}
+
+/** `onError` hears of failed handshakes. */
+export function createTlsUpgrade(
+  options: ServerTlsOptions,
+  handshakeTimeoutMs: number,
+  onError: (error: unknown) => void,
+): TlsUpgrade {
+  // It never listens: it is given the sockets that another server accepted.
+  const server = createServer(resolveServerTls(options, handshakeTimeoutMs));
+  // Node does not tell which socket a secure one stands on, but both have the same two ends.
+  const waiting = new Map<string, (secure: TLSSocket) => void>();
+
+  server.on("secureConnection", (secure) => {
+    const onSecure = waiting.get(endsOf(secure));
+    waiting.delete(endsOf(secure));
+    if (onSecure === undefined) secure.destroy();
+    else onSecure(secure);
+  });
+  server.on("tlsClientError", (error, secure) => {
+    onError(error);
+    secure.destroy();
+  });
+  return {
+    start(socket, onSecure) {
+      const ends = endsOf(socket);
+      waiting.set(ends, onSecure);
+      socket.once("close", () => {
+        if (waiting.get(ends) === onSecure) waiting.delete(ends);
+      });
+      // Their own end of the connection is all that TLS needs to keep open.
+      socket.allowHalfOpen = false;
+      server.emit("connection", socket);
+    },
+  };
+}
+
+function endsOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress}`;
+}
