@@ -141,6 +141,26 @@ describe("shakeHands", () => {
     expect(identities.size).toBe(0);
   });
 
+  it("leaves no identity behind when the caller goes away while the policy decides", async () => {
+    const identities = createIdentityRegistry({ clock: new FakeClock() });
+    const asked = Promise.withResolvers<void>();
+    const decision = Promise.withResolvers<boolean>();
+    const admission = admitWhen("slow", () => {
+      asked.resolve();
+      return decision.promise;
+    });
+    const abort = new AbortController();
+    const outcome = failure(server({ identities, admission }), { selfId: "a", signal: abort.signal });
+    await asked.promise;
+    abort.abort(new ConnectError("enough", Code.Aborted));
+    expect((await outcome).code).toBe(Code.Aborted);
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    await turn(); // the server hears of it
+    decision.resolve(true);
+    await turn();
+    expect(identities.size).toBe(0);
+  });
+
   it("works with a server that knows a single version, when that is one of ours", async () => {
     const asked: number[] = [];
     const result = await shakeHands(single(2, asked), { plugins, appProtocolVersions: [1, 2, 4, 3] });

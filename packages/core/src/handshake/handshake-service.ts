@@ -89,7 +89,6 @@ export function createHandshakeService(options: HandshakeServiceOptions): Servic
       { peer, authority, headers, contextValues, selfId, selfVersion },
       { clock, signal },
     );
-    signal.throwIfAborted(); // nobody is left who could use the identity
     // Undefined: the caller does not know declarations, which is not the same as declaring nothing.
     const declares = request.declaresServices ? declaredServices(request) : undefined;
     return identities.issue({ selfId, selfVersion, peer, declares });
