@@ -13,7 +13,7 @@ type Host = ChildProcessByStdio<null, Readable, null>;
 
 function spawnHost(witness: Witness, mode: string): Host {
   return spawn(process.execPath, [fixture("host.ts"), mode], {
-    env: { PATH: process.env["PATH"], WITNESS: witness.path },
+    env: { PATH: process.env.PATH, WITNESS: witness.path },
     stdio: ["ignore", "pipe", "inherit"],
     detached: true, // as in a terminal: a foreground group of its own
   });
@@ -116,7 +116,10 @@ describe("the guardian", { timeout: 30_000 }, () => {
 
   it.each([
     { command: ["/no/such/guardian"] as const, message: /guardian process cannot be started/ },
-    { command: [process.execPath, "-e", "process.exit(7)"] as const, message: /guardian process ended at its start \(code 7\)/ },
+    {
+      command: [process.execPath, "-e", "process.exit(7)"] as const,
+      message: /guardian process ended at its start \(code 7\)/,
+    },
   ])("that cannot be started is an error of the launch: $message", async ({ command, message }) => {
     const guardian = createGuardian({ command });
     await expect(guardian.ready()).rejects.toThrow(message);

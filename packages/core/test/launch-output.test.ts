@@ -52,7 +52,11 @@ describe("output of a plugin", { timeout: 60_000 }, () => {
 
   it("a reader that takes its time gets the newest records, and the number of those it missed", async () => {
     const buffer = createLogBuffer({ maxRecords: 10 });
-    await using plugin = await launchFixture("flooding-plugin.mjs", { maxLinesPerSecond: 1_000_000 }, { onLog: buffer.push });
+    await using plugin = await launchFixture(
+      "flooding-plugin.mjs",
+      { maxLinesPerSecond: 1_000_000 },
+      { onLog: buffer.push },
+    );
     await plugin.kill();
     buffer.end();
     const read: LogRecord[] = [];

@@ -19,7 +19,11 @@ describe("stop", { timeout: 60_000 }, () => {
     const askToStop = async () => {
       throw new Error("unimplemented");
     };
-    expect(await plugin.stop({ graceMs: 30_000, askToStop })).toEqual({ code: null, signal: "SIGTERM", how: "sigterm" });
+    expect(await plugin.stop({ graceMs: 30_000, askToStop })).toEqual({
+      code: null,
+      signal: "SIGTERM",
+      how: "sigterm",
+    });
     expect(clock.pending).toBe(0);
   });
 

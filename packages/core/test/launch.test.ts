@@ -21,12 +21,12 @@ const { TMPDIR: hostTmpdir } = process.env;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "launch-"));
-  process.env["TMPDIR"] = directory;
+  process.env.TMPDIR = directory;
 });
 
 afterEach(async () => {
-  if (hostTmpdir === undefined) delete process.env["TMPDIR"];
-  else process.env["TMPDIR"] = hostTmpdir;
+  if (hostTmpdir === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = hostTmpdir;
   await rm(directory, { recursive: true });
 });
 
@@ -59,7 +59,8 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
       strategy: () => nodeStrategy({ entry: fixture("crash-at-start.mjs") }),
       code: Code.Unavailable,
       stage: "ready",
-      message: /plugin p failed \(stage: ready\): it ended before it was ready; its process exited with code 3.*\n {2}reading.*\n {2}no database: giving up$/,
+      message:
+        /plugin p failed \(stage: ready\): it ended before it was ready; its process exited with code 3.*\n {2}reading.*\n {2}no database: giving up$/,
       stderrTail: ["reading the configuration", "no database: giving up"],
       exitCode: 3,
     },
@@ -124,7 +125,8 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
     },
     {
       what: "checksum of a missing file",
-      strategy: () => nodeStrategy({ entry: fixture("ready-plugin.mjs"), checksum: { "/no/such/file": "0".repeat(64) } }),
+      strategy: () =>
+        nodeStrategy({ entry: fixture("ready-plugin.mjs"), checksum: { "/no/such/file": "0".repeat(64) } }),
       code: Code.FailedPrecondition,
       stage: "verify",
       message: /\/no\/such\/file/,
@@ -133,20 +135,27 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
     },
   ];
 
-  it.each(cases)("$what: tells stage, reason and stderr", async ({ strategy, code, stage, message, stderrTail, exitCode }) => {
-    const { error, cause } = await failureOf(launchBy(strategy(), { plugin: "p" }));
-    expect(Code[error.code]).toBe(Code[code]);
-    expect(error.rawMessage).toMatch(message);
-    expect(cause).toMatchObject({ plugin: "p", stage, stderrTail });
-    expect(cause.exit?.code).toBe(exitCode);
-    expect(await socketDirectories()).toEqual([]);
-  });
+  it.each(cases)(
+    "$what: tells stage, reason and stderr",
+    async ({ strategy, code, stage, message, stderrTail, exitCode }) => {
+      const { error, cause } = await failureOf(launchBy(strategy(), { plugin: "p" }));
+      expect(Code[error.code]).toBe(Code[code]);
+      expect(error.rawMessage).toMatch(message);
+      expect(cause).toMatchObject({ plugin: "p", stage, stderrTail });
+      expect(cause.exit?.code).toBe(exitCode);
+      expect(await socketDirectories()).toEqual([]);
+    },
+  );
 
   it("never ready: gives up after readyTimeoutMs, and nothing is left", async () => {
     await using witness = await createWitness();
     const clock = new FakeClock();
     const failure = failureOf(
-      launchFixture("never-ready.mjs", { env: { WITNESS: witness.path }, ready: "any" }, { clock, readyTimeoutMs: 5_000 }),
+      launchFixture(
+        "never-ready.mjs",
+        { env: { WITNESS: witness.path }, ready: "any" },
+        { clock, readyTimeoutMs: 5_000 },
+      ),
     );
     await witness.arrived("plugin");
     await clock.advance(5_000);
@@ -205,7 +214,7 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
   it("refuses a socket path that is too long for the system", async () => {
     const deep = join(directory, "d".repeat(90));
     await mkdir(deep);
-    process.env["TMPDIR"] = deep;
+    process.env.TMPDIR = deep;
     const { error } = await failureOf(launchFixture("ready-plugin.mjs"));
     expect(error.code).toBe(Code.FailedPrecondition);
     expect(error.rawMessage).toContain("set TMPDIR to a shorter one");
@@ -233,7 +242,11 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
   });
 
   it("offers TCP only when asked, and names the host if there is one", async () => {
-    await using plugin = await launchFixture("ready-plugin.mjs", { transport: "tcp" }, { hostUrl: "http://127.0.0.1:1" });
+    await using plugin = await launchFixture(
+      "ready-plugin.mjs",
+      { transport: "tcp" },
+      { hostUrl: "http://127.0.0.1:1" },
+    );
     const seen = JSON.parse(await get(plugin.endpoint));
     expect(plugin.endpoint).toBe(`http://127.0.0.1:${seen.PORT}`);
     expect(seen).toMatchObject({ HOST_URL: "http://127.0.0.1:1" });
@@ -241,16 +254,16 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
   });
 
   it("hands over no variable of the host that is not on the list", async () => {
-    process.env["HOST_SECRET"] = "s3cret";
-    process.env["HOST_LIST_A"] = "a";
-    process.env["LC_TEST"] = "c";
+    process.env.HOST_SECRET = "s3cret";
+    process.env.HOST_LIST_A = "a";
+    process.env.LC_TEST = "c";
     try {
       await using plugin = await launchFixture("ready-plugin.mjs", {
         inheritEnv: ["PATH", "LC_*", "HOST_LIST_*"],
         env: { OWN: "mine" },
       });
       const seen = JSON.parse(await get(plugin.endpoint));
-      expect(seen).toMatchObject({ LC_TEST: "c", HOST_LIST_A: "a", OWN: "mine", PATH: process.env["PATH"] });
+      expect(seen).toMatchObject({ LC_TEST: "c", HOST_LIST_A: "a", OWN: "mine", PATH: process.env.PATH });
       expect(JSON.stringify(seen)).not.toContain("s3cret");
       expect(seen).not.toHaveProperty("HOME");
     } finally {
@@ -274,7 +287,10 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
     const program = join(directory, "program.sh");
     await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${fixture("ready-plugin.mjs")}"\n`);
     await chmod(program, 0o755);
-    const sha256 = createHash("sha256").update(await readFile(program)).digest("hex").toUpperCase();
+    const sha256 = createHash("sha256")
+      .update(await readFile(program))
+      .digest("hex")
+      .toUpperCase();
     const strategy = processStrategy({ command: program, checksum: { [program]: sha256 } });
     await using plugin = await launchBy(strategy);
     expect(plugin.readiness).toBe("ready-line");
@@ -284,11 +300,17 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
   });
 
   // Where python3 is missing this is skipped; in CI it must not be.
-  it.skipIf(!hasPython && process.env["CI"] === undefined)("takes a foreign plugin in Python that only listens on PORT", async () => {
-    await using plugin = await launchBy(processStrategy({ command: "python3", args: [fixture("port-only.py")] }));
-    expect(plugin).toMatchObject({ readiness: "port", endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) });
-    expect(await get(plugin.endpoint)).toBe("hello from python");
-  });
+  it.skipIf(!hasPython && process.env.CI === undefined)(
+    "takes a foreign plugin in Python that only listens on PORT",
+    async () => {
+      await using plugin = await launchBy(processStrategy({ command: "python3", args: [fixture("port-only.py")] }));
+      expect(plugin).toMatchObject({
+        readiness: "port",
+        endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      });
+      expect(await get(plugin.endpoint)).toBe("hello from python");
+    },
+  );
 
   it("takes the plugin's first handshake with its host as readiness", async () => {
     await using witness = await createWitness();
@@ -297,7 +319,10 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
       { env: { WITNESS: witness.path } },
       { handshakeSeen: witness.arrived("plugin") },
     );
-    expect(plugin).toMatchObject({ readiness: "handshake", endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) });
+    expect(plugin).toMatchObject({
+      readiness: "handshake",
+      endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    });
   });
 
   it("tells of a crash later, with its last words", async () => {

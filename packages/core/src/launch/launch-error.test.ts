@@ -15,7 +15,13 @@ describe("launchFailed", () => {
   it("names plugin, stage, reason, exit and the last lines of stderr", () => {
     const stderrTail = Array.from({ length: 20 }, (_, index) => `line ${index}`);
     const exit = { code: null, signal: "SIGKILL", how: "sigkill" } as const;
-    const error = launchFailed({ plugin: "kv", stage: "running", exit, reason: "the call broke", running: { stderrTail: () => stderrTail } });
+    const error = launchFailed({
+      plugin: "kv",
+      stage: "running",
+      exit,
+      reason: "the call broke",
+      running: { stderrTail: () => stderrTail },
+    });
     expect(error.rawMessage).toBe(
       "plugin kv failed (stage: running): the call broke; its process was ended by SIGKILL; last lines of its stderr:\n" +
         ["  line 15", "  line 16", "  line 17", "  line 18", "  line 19"].join("\n"),

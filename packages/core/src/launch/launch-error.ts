@@ -14,7 +14,10 @@ export class LaunchError extends Error {
   /** How its process ended, if it had one and it ended. */
   readonly exit: ExitReport | undefined;
 
-  constructor(message: string, facts: Omit<LaunchFailure, "reason" | "code" | "running"> & { readonly reason?: unknown }) {
+  constructor(
+    message: string,
+    facts: Omit<LaunchFailure, "reason" | "code" | "running"> & { readonly reason?: unknown },
+  ) {
     super(message, facts.reason === undefined ? undefined : { cause: facts.reason });
     this.plugin = facts.plugin;
     this.stage = facts.stage;

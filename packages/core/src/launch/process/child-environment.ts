@@ -3,13 +3,7 @@ import { ENV } from "../../protocol/constants.ts";
 /** What a child may take from the host's environment unless it is told otherwise: where things are, and the locale. */
 export const DEFAULT_INHERITED = ["PATH", "HOME", "LANG", "LC_*", "TZ", "TMPDIR"] as const;
 
-const reserved: ReadonlySet<string> = new Set([
-  ENV.port,
-  ENV.hostUrl,
-  ENV.socket,
-  ENV.controlToken,
-  ENV.readyLine,
-]);
+const reserved: ReadonlySet<string> = new Set([ENV.port, ENV.hostUrl, ENV.socket, ENV.controlToken, ENV.readyLine]);
 
 /**
  * Checks the names that a child may inherit, and its own variables.
@@ -18,12 +12,15 @@ const reserved: ReadonlySet<string> = new Set([
 export function checkChildEnvironment(inherit: readonly string[], extra: Readonly<Record<string, string>>): void {
   for (const name of inherit) {
     if (!/^[^=*\0]+\*?$/.test(name)) {
-      throw new TypeError(`inheritEnv must hold names of variables, or beginnings followed by *, got ${JSON.stringify(name)}`);
+      throw new TypeError(
+        `inheritEnv must hold names of variables, or beginnings followed by *, got ${JSON.stringify(name)}`,
+      );
     }
   }
   for (const [name, value] of Object.entries(extra)) {
     if (name === "" || /[=\0]/.test(name)) throw new TypeError(`env has a bad name ${JSON.stringify(name)}`);
-    if (typeof value !== "string" || value.includes("\0")) throw new TypeError(`env.${name} must be a string without NUL`);
+    if (typeof value !== "string" || value.includes("\0"))
+      throw new TypeError(`env.${name} must be a string without NUL`);
     if (reserved.has(name)) throw new TypeError(`env.${name} is set by the launch itself`);
   }
 }

@@ -2,7 +2,8 @@ import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 /**
- * What a plugin under Node's permission model may do. What is not listed it may not, but for the network.
+ * What a plugin under Node's permission model may do. What is not listed it may not, but for the network, which stays
+ * open: Node's restriction of it covers listening too, Unix sockets included, so that a plugin could not serve.
  * https://nodejs.org/docs/latest-v24.x/api/permissions.html: it keeps a well-meaning program within bounds; it is no
  * sandbox for hostile code.
  */
@@ -20,8 +21,6 @@ export interface NodePermissions {
   readonly worker?: boolean | undefined;
   readonly addons?: boolean | undefined;
   readonly wasi?: boolean | undefined;
-  /** Default true. False is refused where this Node cannot restrict the network. */
-  readonly net?: boolean | undefined;
 }
 
 /** Node's own names of flags, so that a test can stand in for another version. */
@@ -35,13 +34,17 @@ const switches = [
   ["addons", "--allow-addons"],
   ["wasi", "--allow-wasi"],
 ] as const;
+/** Node 25 and later restrict the network unless they are told not to. */
 const netFlag = "--allow-net";
 
 /**
  * @throws {TypeError} for a permission that is neither a list of paths nor true or false, naming it. {RangeError} for a
  * restriction that this Node does not know.
  */
-export function checkNodePermissions(permissions: NodePermissions, flags: NodeFlags = process.allowedNodeEnvironmentFlags): void {
+export function checkNodePermissions(
+  permissions: NodePermissions,
+  flags: NodeFlags = process.allowedNodeEnvironmentFlags,
+): void {
   if (!flags.has("--permission")) throw unsupported("permissions", "--permission");
   for (const name of ["fsRead", "fsWrite"] as const) {
     const paths = permissions[name] ?? [];
@@ -50,11 +53,12 @@ export function checkNodePermissions(permissions: NodePermissions, flags: NodeFl
       throw new TypeError(`permissions.${name} must be true or a list of paths`);
     }
   }
-  for (const [name, flag] of [...switches, ["net", netFlag] as const]) {
+  for (const [name, flag] of switches) {
     const value = permissions[name];
-    if (value !== undefined && typeof value !== "boolean") throw new TypeError(`permissions.${name} must be true or false`);
-    // A restriction that would silently not hold is refused; a permission that needs no flag is not.
-    if (value === false && !flags.has(flag)) throw unsupported(`permissions.${name}`, flag);
+    if (value !== undefined && typeof value !== "boolean")
+      throw new TypeError(`permissions.${name} must be true or false`);
+    // Without the flag Node would not restrict it, whatever was asked for.
+    if (value !== true && !flags.has(flag)) throw unsupported(`permissions.${name}`, flag);
   }
 }
 
@@ -75,7 +79,7 @@ export function permissionFlags(
   { entry, cwd, socketDirectory }: ProgramPlace,
   flags: NodeFlags = process.allowedNodeEnvironmentFlags,
 ): string[] {
-  const { fsRead = [], fsWrite = [], net = true } = permissions;
+  const { fsRead = [], fsWrite = [] } = permissions;
   const here = (path: string): string => real(resolve(cwd, path));
   const sockets = socketDirectory === undefined ? [] : [socketDirectory];
   const reads = fsRead === true ? ["*"] : [...programPaths(entry), ...sockets, ...fsRead.map(here)];
@@ -85,7 +89,7 @@ export function permissionFlags(
     ...new Set(reads.map((path) => `--allow-fs-read=${path}`)),
     ...new Set(writes.map((path) => `--allow-fs-write=${path}`)),
     ...switches.filter(([name]) => permissions[name] === true).map(([, flag]) => flag),
-    ...(net && flags.has(netFlag) ? [netFlag] : []),
+    ...(flags.has(netFlag) ? [netFlag] : []),
   ];
 }
 

@@ -39,7 +39,10 @@ export function nodeStrategy(options: NodeStrategyOptions): LaunchStrategy {
       const cwd = resolved.cwd ?? process.cwd();
       const file = resolve(cwd, entry);
       if (!existsSync(file)) throw new ConnectError(`entry ${file} not found`, Code.FailedPrecondition);
-      const flags = permissions === undefined ? [] : permissionFlags(permissions, { entry: file, cwd, socketDirectory: place.directory });
+      const flags =
+        permissions === undefined
+          ? []
+          : permissionFlags(permissions, { entry: file, cwd, socketDirectory: place.directory });
       return [...flags, ...nodeArgs, file, ...args];
     },
     ...resolved,

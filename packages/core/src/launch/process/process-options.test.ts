@@ -19,7 +19,11 @@ describe("options of processStrategy", () => {
     { options: { ready: "soon" }, error: TypeError, message: /^ready must be "line" or "any"/ },
     { options: { checksum: { f: "abc" } }, error: TypeError, message: /^checksum of f must be 64 hex digits/ },
     { options: { maxLineBytes: 255 }, error: RangeError, message: /^maxLineBytes must be a whole number from 256/ },
-    { options: { maxLinesPerSecond: 0 }, error: RangeError, message: /^maxLinesPerSecond must be a whole number from 1/ },
+    {
+      options: { maxLinesPerSecond: 0 },
+      error: RangeError,
+      message: /^maxLinesPerSecond must be a whole number from 1/,
+    },
   ])("refuses $options", ({ options, error, message }) => {
     const make = () => Reflect.apply(processStrategy, undefined, [{ command: "x", ...options }]);
     expect(make).toThrow(error);
@@ -70,7 +74,11 @@ describe("permissions of nodeStrategy", () => {
   });
 
   it("grants what is listed", () => {
-    const flags = permissionFlags({ fsRead: ["in"], fsWrite: ["/out"], worker: true, wasi: true, addons: false }, place, node24);
+    const flags = permissionFlags(
+      { fsRead: ["in"], fsWrite: ["/out"], worker: true, wasi: true, addons: false },
+      place,
+      node24,
+    );
     expect(flags).toEqual(
       expect.arrayContaining(["--allow-fs-read=/data/in", "--allow-fs-write=/out", "--allow-worker", "--allow-wasi"]),
     );
@@ -79,15 +87,19 @@ describe("permissions of nodeStrategy", () => {
     expect(all).toEqual(["--permission", "--allow-fs-read=*", "--allow-fs-write=*"]);
   });
 
-  it("leaves the network on unless it is denied, where Node can deny it", () => {
+  it("leaves the network open, where Node would close it", () => {
     expect(permissionFlags({}, place, node26)).toContain("--allow-net");
-    expect(permissionFlags({ net: false }, place, node26)).not.toContain("--allow-net");
-    expect(() => checkNodePermissions({ net: false }, node26)).not.toThrow();
-    expect(() => checkNodePermissions({ net: false }, node24)).toThrow(/^permissions\.net cannot be restricted by Node/);
-    expect(() => checkNodePermissions({ net: true }, node24)).not.toThrow();
+    expect(permissionFlags({}, place, node24)).not.toContain("--allow-net");
   });
 
-  it("is refused where Node has no permission model", () => {
-    expect(() => checkNodePermissions({}, new Set())).toThrow(RangeError);
+  it.each([
+    { flags: [], message: /^permissions cannot be restricted by Node v/ },
+    {
+      flags: ["--permission", "--allow-child-process", "--allow-worker", "--allow-addons"],
+      message: /^permissions\.wasi cannot be/,
+    },
+  ])("are refused where Node knows only $flags", ({ flags, message }) => {
+    expect(() => checkNodePermissions({}, new Set(flags))).toThrow(RangeError);
+    expect(() => checkNodePermissions({}, new Set(flags))).toThrow(message);
   });
 });

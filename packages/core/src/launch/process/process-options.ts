@@ -38,14 +38,12 @@ export type ResolvedProcessOptions = Required<{
 }> & { readonly cwd: string | undefined };
 
 /** @throws {TypeError} {RangeError} naming the option and the rule. */
-export function resolveProcessOptions(
-  options: ProcessOptions,
-  readyDefault: "line" | "any",
-): ResolvedProcessOptions {
+export function resolveProcessOptions(options: ProcessOptions, readyDefault: "line" | "any"): ResolvedProcessOptions {
   const { cwd, env = {}, inheritEnv = DEFAULT_INHERITED, transport = "unix", ready = readyDefault } = options;
   const { checksum = {}, maxLineBytes = 65_536, maxLinesPerSecond = 10_000 } = options;
   checkChildEnvironment(inheritEnv, env);
-  if (transport !== "unix" && transport !== "tcp") throw new TypeError(`transport must be "unix" or "tcp", got ${transport}`);
+  if (transport !== "unix" && transport !== "tcp")
+    throw new TypeError(`transport must be "unix" or "tcp", got ${transport}`);
   if (ready !== "line" && ready !== "any") throw new TypeError(`ready must be "line" or "any", got ${ready}`);
   for (const [file, sha256] of Object.entries(checksum)) {
     if (!/^[0-9a-f]{64}$/i.test(sha256)) throw new TypeError(`checksum of ${file} must be 64 hex digits`);

@@ -31,7 +31,8 @@ export function processStrategy(options: ProcessStrategyOptions): LaunchStrategy
 /** @throws {TypeError} naming the option. */
 export function checkArguments(option: string, values: readonly string[]): void {
   for (const value of values) {
-    if (typeof value !== "string" || value.includes("\0")) throw new TypeError(`${option} must be a string without NUL`);
+    if (typeof value !== "string" || value.includes("\0"))
+      throw new TypeError(`${option} must be a string without NUL`);
   }
   if (option === "command" && values.includes("")) throw new TypeError("command must not be empty");
 }

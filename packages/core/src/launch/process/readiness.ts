@@ -34,10 +34,7 @@ export async function untilReady(options: ReadinessOptions): Promise<Ready> {
   const done = new AbortController();
   const tcp = `http://127.0.0.1:${port}`;
 
-  const ways: Promise<Ready>[] = [
-    announced.then((endpoint) => ({ endpoint, readiness: "ready-line" })),
-    ended,
-  ];
+  const ways: Promise<Ready>[] = [announced.then((endpoint) => ({ endpoint, readiness: "ready-line" })), ended];
   if (probePort) {
     const probe = portAccepts(port, clock, done.signal); // rejects only when this is over
     ways.push(probe.then(() => ({ endpoint: tcp, readiness: "port" })));

@@ -48,13 +48,11 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
   const { plugin, child, pid, output, guardian, clock, cleanUp } = options;
   let how: ExitReport["how"] = "exited";
   const gone = new AbortController();
-  const { promise: leaderExit, resolve: onLeaderExit } = Promise.withResolvers<void>();
   const { promise: exited, resolve } = Promise.withResolvers<ExitReport>();
 
   child.once("exit", async (code, signal) => {
     const report: ExitReport = { code, signal, how };
     gone.abort();
-    onLeaderExit();
     if (signalGroup(pid, "SIGKILL")) await groupGone(pid, clock);
     guardian.forget(pid);
     await output.finish(outputBoundMs);
@@ -125,5 +123,6 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
 }
 
 function checkGrace(name: string, ms: number): void {
-  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(`${name} must be a number of ms from 0, got ${ms}`);
+  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY))
+    throw new RangeError(`${name} must be a number of ms from 0, got ${ms}`);
 }

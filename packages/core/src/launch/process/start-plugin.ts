@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { abortable } from "./abortable.ts";
 import { ENV } from "../../protocol/constants.ts";
 import { launchFailed } from "../launch-error.ts";
 import type { LaunchRequest, RunningPlugin } from "../launch-strategy.ts";
+import { abortable } from "./abortable.ts";
 import { buildChildEnvironment } from "./child-environment.ts";
 import { hostGuardian } from "./guardian.ts";
 import { createLaunchPlace, type LaunchPlace } from "./launch-place.ts";
@@ -53,7 +53,11 @@ export async function startPlugin(program: PluginProgram, request: LaunchRequest
 /** Reason of the abort of a launch that takes too long. */
 const tooLate = new Error("too late");
 
-async function startWithin(program: PluginProgram, request: LaunchRequest, signal: AbortSignal): Promise<RunningPlugin> {
+async function startWithin(
+  program: PluginProgram,
+  request: LaunchRequest,
+  signal: AbortSignal,
+): Promise<RunningPlugin> {
   const { place, child, pid, controlToken } = await spawnPlugin(program, request, signal);
   const { plugin, clock, readyTimeoutMs, handshakeSeen } = request;
   const announced = Promise.withResolvers<string>();
@@ -153,7 +157,13 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
   }
 }
 
-function failedToSpawn(plugin: string, stage: "verify" | "spawn", error: unknown, command: string, cwd: string): ConnectError {
+function failedToSpawn(
+  plugin: string,
+  stage: "verify" | "spawn",
+  error: unknown,
+  command: string,
+  cwd: string,
+): ConnectError {
   if (stage === "verify") return launchFailed({ plugin, stage, reason: error, code: Code.FailedPrecondition });
   return launchFailed({ plugin, stage, ...explainSpawnError(error, command, cwd) });
 }
