@@ -38,15 +38,8 @@ export function createPluginIdentityService(options: PluginIdentityOptions): Ser
   const info = {
     selfId,
     selfVersion,
-    provides: definitions.flatMap(({ provides }) => provides.map(({ type, version, path }) => ({ type, version, path: path ?? "" }))),
-    requires: definitions.flatMap(({ requires }) =>
-      requires.map(({ type, minVersion, requiredForStartup, watchForChanges }) => ({
-        type,
-        minVersion: minVersion ?? "",
-        requiredForStartup: requiredForStartup ?? true,
-        watchForChanges: watchForChanges ?? false,
-      })),
-    ),
+    provides: definitions.flatMap(({ provides }) => [...provides]),
+    requires: definitions.flatMap(({ requires }) => [...requires]),
     metadata: { name: selfId, version: selfVersion },
   };
   return {

@@ -22,6 +22,18 @@ export interface ServiceDependency {
   readonly watchForChanges?: boolean | undefined;
 }
 
+/** A declaration with its defaults filled in. */
+export interface ResolvedDeclaration extends ServiceDeclaration {
+  readonly path: string;
+}
+
+/** A dependency with its defaults filled in. */
+export interface ResolvedDependency extends ServiceDependency {
+  readonly minVersion: string;
+  readonly requiredForStartup: boolean;
+  readonly watchForChanges: boolean;
+}
+
 export interface PluginOptions<Name extends string, Service extends DescService> {
   /** Name under which hosts dispense the plugin: a letter, then letters, digits, "_", "." or "-"; at most 128 bytes. */
   readonly name: Name;
@@ -42,8 +54,8 @@ export interface PluginDefinition<Name extends string = string, Service extends 
   readonly service: Service;
   /** Path of the service, "/package.Service/". */
   readonly servicePath: string;
-  readonly provides: readonly Required<ServiceDeclaration>[];
-  readonly requires: readonly Required<ServiceDependency>[];
+  readonly provides: readonly ResolvedDeclaration[];
+  readonly requires: readonly ResolvedDependency[];
 }
 
 /**
@@ -74,7 +86,7 @@ function resolveDeclaration(
   { type, version, path }: ServiceDeclaration,
   field: string,
   servicePath: string,
-): Required<ServiceDeclaration> {
+): ResolvedDeclaration {
   checkName(`${field}.type`, type);
   checkVersion(`${field}.version`, version);
   const resolved = path ?? servicePath;
@@ -85,7 +97,7 @@ function resolveDeclaration(
 function resolveDependency(
   { type, minVersion = "", requiredForStartup = true, watchForChanges = false }: ServiceDependency,
   field: string,
-): Required<ServiceDependency> {
+): ResolvedDependency {
   checkName(`${field}.type`, type);
   checkMinVersion(`${field}.minVersion`, minVersion);
   return Object.freeze({ type, minVersion, requiredForStartup, watchForChanges });
