@@ -1,4 +1,4 @@
-import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
+import type { ConnectRouter, ContextValues, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
@@ -11,6 +11,8 @@ export interface HostContext {
   readonly identities: IdentityRegistry;
   /** Lets only calls with a valid runtime identity through; for RPC routes. */
   readonly requireIdentity: Interceptor;
+  /** The `requestGate` beside it: refuses other calls before their message is read. */
+  readonly identityGate: (context: HandlerContext) => void;
   readonly health: HealthReporter;
   readonly clock: Clock;
   /** Aborts when the server begins to drain: long streams should end then. */

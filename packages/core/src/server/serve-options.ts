@@ -3,6 +3,7 @@ import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { Clock } from "@cpg/resilience";
 import type { X509Certificate } from "node:crypto";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
+import type { HandshakeRateOptions } from "../handshake/handshake-rate.ts";
 import type { AdmissionPolicy } from "../identity/admission.ts";
 import type { ListenAddress, ListenerLimits, ServerTlsOptions } from "../listener/listener.ts";
 import type { MagicCookie } from "../protocol/constants.ts";
@@ -54,6 +55,8 @@ export interface ServeOptions<Plugins extends PluginSet> {
   readonly admission?: AdmissionPolicy | undefined;
   /** Time to live of a runtime identity, in ms. Default 24 h. */
   readonly identityTtlMs?: number | undefined;
+  /** How often one peer may shake hands. Default: 100 per second of one address, 10 of one name there. */
+  readonly handshakeRate?: HandshakeRateOptions | undefined;
   /** Live runtime identities at a time. Default 10 000. */
   readonly maxIdentities?: number | undefined;
 

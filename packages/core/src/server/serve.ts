@@ -8,7 +8,7 @@ import { createHealthRoutes } from "../health/health-routes.ts";
 import type { HostLink } from "../host-link/host-link.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../identity/identity-registry.ts";
 import { loopbackPeers } from "../identity/loopback-peers.ts";
-import { requireIdentity } from "../identity/require-identity.ts";
+import { identityGate, requireIdentity } from "../identity/require-identity.ts";
 import { runAll } from "../internal/run-all.ts";
 import { formatReadyLine } from "../launch/process/ready-line.ts";
 import { type BoundAddress, type Listener, openListener } from "../listener/listener.ts";
@@ -107,6 +107,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   const host: HostContext = {
     identities,
     requireIdentity: requireIdentity(identities),
+    identityGate: identityGate(identities),
     health,
     clock,
     draining: shutdown.draining,

@@ -45,6 +45,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
       appProtocolVersions: options.appProtocolVersions,
       identities: admission && identities,
       admission: admission ?? nobody,
+      rate: options.handshakeRate,
       clock,
       serverMetadata: () => ({
         ...options.serverMetadata,
@@ -57,7 +58,10 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
   );
   served.service(HealthService, createHealthService(health));
   if (admission) {
-    served.service(RuntimeService, createRuntimeService(identities), { interceptors: [host.requireIdentity] });
+    served.service(RuntimeService, createRuntimeService(identities), {
+      interceptors: [host.requireIdentity],
+      requestGate: host.identityGate,
+    });
   }
   served.service(PluginControl, createPluginControlService({ guard, health, onShutdown }));
   served.service(
@@ -66,10 +70,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
       ...self,
       plugins,
       guard,
-      assign(identity) {
-        link?.setIdentity(identity);
-        return link !== undefined;
-      },
+      assign: (identity) => link?.setIdentity(identity) ?? false,
     }),
   );
   for (const extension of installed) extension.routes?.(served);
