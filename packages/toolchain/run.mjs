@@ -6,18 +6,22 @@ import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 
-const floor = [22, 18];
+/** The first versions that run TypeScript as it is, without a flag; every later major does. */
+const floors = { 22: 18, 23: 6 };
 
 function isSupported(version) {
   const [major, minor] = version.split(".").map(Number);
-  return major > floor[0] || (major === floor[0] && minor >= floor[1]);
+  return major >= 24 || minor >= floors[major];
 }
 
 function bundledNode() {
+  // It is built for glibc; on musl (Alpine) it would not start.
+  if (process.platform !== "linux" || process.report.getReport().header.glibcVersionRuntime === undefined)
+    return undefined;
   try {
     const manifest = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`);
     const directory = join(dirname(manifest), "bin");
-    return process.platform === "linux" && existsSync(join(directory, "node")) ? directory : undefined;
+    return existsSync(join(directory, "node")) ? directory : undefined;
   } catch {
     return undefined;
   }
@@ -35,8 +39,9 @@ if (isSupported(process.versions.node)) {
   const directory = bundledNode();
   if (directory === undefined) {
     console.error(
-      `This repository needs Node ${floor.join(".")} or newer, and this is Node ${process.versions.node}.\n` +
-        "Only on Linux (x64, arm64) is a newer one installed for you; elsewhere install a current LTS release first.",
+      `This repository needs Node 22.18 or newer, and this is Node ${process.versions.node}.\n` +
+        "Only on Linux with glibc (x64, arm64) is a newer one installed for you, by `npx -y pnpm@12 install`; elsewhere\n" +
+        "install a current LTS release first.",
     );
     process.exit(1);
   }
@@ -45,7 +50,7 @@ if (isSupported(process.versions.node)) {
 }
 
 const child = spawn(command, args, { stdio: "inherit", env, shell: process.platform === "win32" });
-// The terminal sends SIGINT to the child as well; the other two reach only this process.
+// The terminal sends SIGINT to the child as well, which decides when to end; the other two reach only this process.
 process.on("SIGINT", () => {});
 for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
 child.on("error", (error) => {
