@@ -1,13 +1,331 @@
-import type { Transport } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { createBackoff } from "@cpg/resilience";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
+import { within } from "../internal/bounded.ts";
+import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
+import { parseEndpoint } from "../wire/endpoint.ts";
+import { createAlarm } from "./alarm.ts";
+import { createAuthenticatedTransport } from "./authenticated-transport.ts";
+import { createHostConnections, type HostAddress } from "./host-connections.ts";
+import {
+  type HostLink,
+  type HostLinkEvent,
+  type HostLinkOptions,
+  type LinkIdentity,
+  resolveLinkOptions,
+} from "./host-link-options.ts";
+import type { HostSession } from "./host-session.ts";
+import { keepAlive } from "./keep-alive.ts";
+import { failureOf, linkDown } from "./link-error.ts";
+import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
+import { openHostSession } from "./open-host-session.ts";
 
-export interface HostLink extends AsyncDisposable {
-  readonly transport: Transport;
-  setIdentity(identity: AssignedIdentity): void;
-  start(): void;
-  withdraw(): Promise<void>;
-  close(): Promise<void>;
-}
-export function createHostLink(_options: unknown): HostLink | undefined {
-  return undefined;
+export type {
+  CloseLinkOptions,
+  HostLink,
+  HostLinkEvent,
+  HostLinkOptions,
+  LinkIdentity,
+  WaitOptions,
+} from "./host-link-options.ts";
+
+type State = LinkState<HostSession, AssignedIdentity>;
+type Event = LinkEvent<HostSession, AssignedIdentity>;
+
+/** Bound on `withdraw`. */
+const withdrawMs = 10_000;
+/** Sessions whose registrations are still to be taken back; the oldest beyond that are left to expire. */
+const maxSessions = 8;
+
+/**
+ * A plugin's link to its host, for plugins that register themselves and for those that a host manages.
+ *
+ * Once started it gets an identity, registers what the plugins provide, reports their health, and keeps that alive:
+ * an absent host is tried again with backoff, for ever; a host that has forgotten the identity, because it was restarted
+ * or the identity expired, is asked for a new one by handshake. A managed plugin does that, too, once it has lost the
+ * identity it was given (its host admits it or not); a new identity given to it takes its place at any time.
+ *
+ * The states are those of `transition` in link-state.ts.
+ * @throws {TypeError} {RangeError} for bad options, naming the option.
+ */
+export function createHostLink(options: HostLinkOptions): HostLink {
+  const resolved = resolveLinkOptions(options);
+  const { health, clock, random, backoff: delays } = resolved;
+  const backoff = createBackoff(delays, random);
+  const connections = createHostConnections(resolved.connect);
+  const alarm = createAlarm(clock);
+  const listeners = new Set<(identity: LinkIdentity | undefined) => void>();
+  const waiters = new Set<() => void>();
+  /** All that may still be registered at a host: that of the state, and those it took the place of. */
+  const sessions = new Set<HostSession>();
+
+  let state: State = { kind: "idle" };
+  let activity = new AbortController();
+  let lastError: ConnectError | undefined;
+  let announced: LinkIdentity | undefined;
+  let doubted = false;
+  let withdrawn = false;
+  const managed = options.hostUrl === undefined;
+  let { hostUrl } = options;
+
+  const emit = (event: HostLinkEvent): void => {
+    try {
+      resolved.onEvent(event);
+    } catch {
+      // Whoever observes must not break what is observed.
+    }
+  };
+  const refusedDelayMs = (): number => delays.maxMs * (1 - random() / 2);
+
+  const open = async (given: AssignedIdentity | undefined, signal: AbortSignal): Promise<HostSession> => {
+    const session = await openHostSession(
+      { ...resolved, connections, onEvent: emit },
+      hostUrl ?? DEFAULT_HOST_URL,
+      given,
+      signal,
+    );
+    if (withdrawn) await session.withdraw(signal);
+    sessions.add(session);
+    const oldest = Array.from(sessions).find((other) => other !== ownSession(state));
+    if (sessions.size > maxSessions && oldest !== undefined) sessions.delete(oldest);
+    return session;
+  };
+  const announce = async (session: HostSession, signal: AbortSignal): Promise<void> => {
+    await session.register(signal);
+    await session.reportHealth(health.report(), signal);
+  };
+  /** Takes back what sessions hold whose place another has taken. */
+  const leaveOthers = async (own: HostSession, signal: AbortSignal): Promise<void> => {
+    for (const session of sessions) {
+      if (session === own) continue;
+      // The host gave the same identity again: it is in use.
+      const same = session.runtimeId === own.runtimeId && session.address.hostUrl === own.address.hostUrl;
+      if (!same) await session.leave(signal);
+      if (signal.aborted) return;
+      sessions.delete(session);
+    }
+    connections.keep(addressesInUse());
+  };
+
+  /** What the link does in a state; resolves with the event that ends it. */
+  const perform = async (now: State, signal: AbortSignal): Promise<Event | undefined> => {
+    switch (now.kind) {
+      case "connecting":
+        return { type: "connected", session: await open(now.given, signal) };
+      case "registering":
+        await announce(now.session, signal);
+        return { type: "registered" };
+      case "linked":
+        void leaveOthers(now.session, signal);
+        await keepAlive(now.session, keepAliveOptions, signal);
+        return { type: "expiring" };
+      case "refreshing":
+        try {
+          const session = await open(undefined, signal);
+          await announce(session, signal);
+          return { type: "refreshed", session };
+        } catch (reason) {
+          signal.throwIfAborted();
+          now.session.postponeRefresh(refusedDelayMs());
+          emit({ type: "refresh-failed", error: ConnectError.from(reason) });
+          return { type: "refresh-failed" };
+        }
+      case "resuming":
+        await now.session.beat(health.report(), false, signal);
+        return { type: "resumed" };
+      case "backoff":
+        await clock.sleep(now.refused ? refusedDelayMs() : backoff.next(), signal);
+        return { type: "retry" };
+      default:
+        return undefined;
+    }
+  };
+  const keepAliveOptions = {
+    ...resolved,
+    alarm,
+    refusedDelayMs,
+    isDoubted: () => doubted,
+    onBeat() {
+      doubted = false;
+      backoff.reset();
+    },
+  };
+
+  const queue: { readonly event: Event; readonly error: ConnectError | undefined }[] = [];
+  let dispatching = false;
+  /** Events that listeners cause wait until all have heard of the one before. */
+  const dispatch = (event: Event, error?: ConnectError): void => {
+    queue.push({ event, error });
+    if (dispatching) return;
+    dispatching = true;
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next.event, next.error);
+    dispatching = false;
+  };
+
+  const step = (event: Event, error: ConnectError | undefined): void => {
+    const before = linkedSession(state);
+    const next = transition(state, event);
+    if (next === state) return;
+    activity.abort();
+    activity = new AbortController();
+    state = next;
+    if (event.type === "identity-given") backoff.reset();
+    if (linkedSession(state) !== before) doubted = false;
+    lastError = linkedSession(state) === undefined ? (error ?? lastError) : undefined;
+    connections.keep(addressesInUse());
+    begin(next, activity.signal);
+    for (const wake of [...waiters]) wake();
+    emit({ type: "state", state: next.kind, error });
+    tellIdentity();
+  };
+
+  const begin = (now: State, signal: AbortSignal): void => {
+    perform(now, signal).then(
+      (event) => {
+        if (event !== undefined && !signal.aborted) dispatch(event);
+      },
+      (reason) => {
+        if (signal.aborted) return;
+        const error = ConnectError.from(reason);
+        dispatch(eventOf(now, error), error);
+      },
+    );
+  };
+
+  const eventOf = (now: State, error: ConnectError): Event => {
+    const failure = failureOf(error);
+    if (failure === "unauthenticated") return { type: "unauthenticated" };
+    if (failure === "unavailable") {
+      const session = linkedSession(now);
+      // Another host than ours takes any token for health reports: after a pause only a handshake makes sure.
+      return { type: "unavailable", resume: managed || session?.renewable === true };
+    }
+    return now.kind === "linked" ? { type: "expiring" } : { type: "refused" };
+  };
+
+  const addressesInUse = (): HostAddress[] => {
+    const used = Array.from(sessions, ({ address }) => address);
+    const own = ownSession(state);
+    if (own !== undefined) used.push(own.address);
+    if (state.kind === "connecting") used.push({ hostUrl: hostUrl ?? DEFAULT_HOST_URL, httpVersion: "1.1" });
+    return used;
+  };
+
+  const identityNow = (): LinkIdentity | undefined => {
+    const session = knownSession(state);
+    return session && { runtimeId: session.runtimeId, hostUrl: session.address.hostUrl };
+  };
+  const tellIdentity = (): void => {
+    const identity = identityNow();
+    if (identity?.runtimeId === announced?.runtimeId && identity?.hostUrl === announced?.hostUrl) return;
+    announced = identity;
+    for (const listener of [...listeners]) {
+      try {
+        listener(identity);
+      } catch (error) {
+        emit({ type: "listener-failed", error });
+      }
+    }
+  };
+
+  const transport = createAuthenticatedTransport(
+    () => {
+      const session = linkedSession(state);
+      if (session === undefined) throw linkDown(state.kind, lastError);
+      return session;
+    },
+    (session) => {
+      if (session !== linkedSession(state)) return;
+      doubted = true;
+      alarm.ring();
+    },
+  );
+  const stopHearing = health.onChange(() => alarm.ring());
+
+  /** Runs `work` within `ms`; whatever comes of it. */
+  const bounded = async (
+    ms: number,
+    work: (signal: AbortSignal) => Promise<unknown>,
+    signal?: AbortSignal,
+  ): Promise<void> => {
+    try {
+      await within(clock, ms, work, () => linkDown(state.kind, undefined, Code.DeadlineExceeded), signal);
+    } catch {
+      // The host will notice by itself.
+    }
+  };
+
+  let withdrawing: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
+  const hurry = new AbortController();
+  const close = async (timeoutMs: number): Promise<void> => {
+    stopHearing();
+    dispatch({ type: "close" });
+    const leave = (signal: AbortSignal) => Promise.all(Array.from(sessions, (session) => session.leave(signal)));
+    await bounded(timeoutMs, leave, hurry.signal);
+    sessions.clear();
+    await connections.close();
+    dispatch({ type: "closed" });
+    listeners.clear();
+  };
+
+  const link: HostLink = {
+    transport,
+    get state() {
+      return state.kind;
+    },
+    get identity() {
+      return identityNow();
+    },
+    get hostUrl() {
+      return hostUrl;
+    },
+    start() {
+      if (!managed) dispatch({ type: "start" });
+    },
+    setIdentity(given) {
+      parseEndpoint(given.hostUrl);
+      if (state.kind === "closing" || state.kind === "closed") return false;
+      hostUrl = given.hostUrl;
+      dispatch({ type: "identity-given", given });
+      return true;
+    },
+    onIdentityChange(listener) {
+      const own = (identity: LinkIdentity | undefined) => listener(identity);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    whenLinked({ timeoutMs = 10_000, signal } = {}) {
+      const wait = (waiting: AbortSignal) =>
+        new Promise<LinkIdentity>((resolve, reject) => {
+          const look = () => {
+            const session = linkedSession(state);
+            if (session !== undefined) resolve({ runtimeId: session.runtimeId, hostUrl: session.address.hostUrl });
+            else if (state.kind === "closing" || state.kind === "closed") reject(linkDown(state.kind, lastError));
+            else return;
+            waiters.delete(look);
+          };
+          waiters.add(look);
+          waiting.addEventListener("abort", () => waiters.delete(look), { once: true });
+          look();
+        });
+      return within(clock, timeoutMs, wait, () => linkDown(state.kind, lastError, Code.DeadlineExceeded), signal);
+    },
+    withdraw() {
+      withdrawn = true;
+      withdrawing ??= bounded(withdrawMs, (signal) =>
+        Promise.all(Array.from(sessions, (session) => session.withdraw(signal))),
+      );
+      return withdrawing;
+    },
+    close({ timeoutMs = 5_000, signal } = {}) {
+      const cut = () => hurry.abort();
+      if (signal?.aborted) cut();
+      else signal?.addEventListener("abort", cut, { once: true });
+      closing ??= close(timeoutMs);
+      return closing.finally(() => signal?.removeEventListener("abort", cut));
+    },
+    [Symbol.asyncDispose]: () => link.close(),
+  };
+  return link;
 }
