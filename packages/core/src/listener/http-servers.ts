@@ -70,7 +70,11 @@ export function createHttp2Server(
       maxHeaderListPairs: Math.ceil(limits.maxHeaderBytes / 32),
       ...streamResets,
     },
-    onRequest,
+    (request, response) => {
+      // Node, which ends such a stream itself, does so only once the client has acknowledged the limit.
+      if (headerListBytes(request.rawHeaders) > limits.maxHeaderBytes) response.writeHead(431).end();
+      else onRequest(request, response);
+    },
   );
   return {
     server,
@@ -85,6 +89,13 @@ export function createHttp2Server(
       return session;
     },
   };
+}
+
+/** As HTTP/2 counts them, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */
+function headerListBytes(namesAndValues: readonly string[]): number {
+  let bytes = namesAndValues.length * 16;
+  for (const text of namesAndValues) bytes += text.length;
+  return bytes;
 }
 
 /** A receive window of 64 KiB, and as much that waits to be sent. */

@@ -82,6 +82,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const carriers = new WeakMap<object, Connection>();
   let inFlight = 0;
   let refused = 0;
+  let onEmpty = () => {};
 
   const onRequest: NodeHandler = (request, response) => {
     const isHttp2 = "stream" in request;
@@ -120,6 +121,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       onClosed() {
         connections.delete(connection);
         opening.abort();
+        if (connections.size === 0) onEmpty();
       },
     });
     connections.add(connection);
@@ -187,10 +189,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       get inFlight() {
         return inFlight;
       },
-      retire() {
+      async retire() {
+        // The server may be closed before its last socket has said so.
+        const empty = new Promise<void>((resolve) => {
+          onEmpty = resolve;
+        });
+        if (connections.size === 0) onEmpty();
         const closed = new Promise<void>((resolve) => http1.server.close(() => resolve()));
         for (const connection of connections) connection.retire();
-        return closed;
+        await Promise.all([empty, closed]);
       },
       cut() {
         const calls = inFlight;
