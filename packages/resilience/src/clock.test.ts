@@ -48,6 +48,17 @@ describe("systemClock.sleep", () => {
     expect(sleep.state).toBe("resolved");
   });
 
+  it("waits on when the timer of the system is early", async () => {
+    const started = performance.now();
+    const sleep = watch(systemClock.sleep(10));
+    const now = vi.spyOn(performance, "now").mockReturnValueOnce(started + 9.4);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(sleep.state).toBe("pending");
+    now.mockRestore();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sleep.state).toBe("resolved");
+  });
+
   it("refuses NaN", async () => {
     await expect(systemClock.sleep(Number.NaN)).rejects.toThrow(new RangeError("ms must be a number, got NaN"));
     expect(vi.getTimerCount()).toBe(0);

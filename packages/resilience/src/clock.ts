@@ -23,24 +23,27 @@ export const systemClock: Clock = {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (Number.isNaN(ms)) return Promise.reject(new RangeError("ms must be a number, got NaN"));
     return new Promise((resolve, reject) => {
+      const dueMs = performance.now() + Math.max(ms, 0);
       let timer: NodeJS.Timeout;
       const onAbort = () => {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const wait = (left: number) => {
-        const step = Math.min(left, maxTimerMs);
-        timer = setTimeout(() => {
-          if (left > step) {
-            wait(left - step);
-          } else {
-            signal?.removeEventListener("abort", onAbort);
-            resolve();
-          }
-        }, step);
+      const arm = () => {
+        const leftMs = Math.ceil(dueMs - performance.now());
+        timer = setTimeout(onTimer, Math.min(leftMs, maxTimerMs));
+      };
+      const onTimer = () => {
+        // A timer can be a fraction of a ms early, and the longest one may be only a part of the sleep.
+        if (performance.now() < dueMs) {
+          arm();
+        } else {
+          signal?.removeEventListener("abort", onAbort);
+          resolve();
+        }
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      wait(Math.max(ms, 0));
+      arm();
     });
   },
 };

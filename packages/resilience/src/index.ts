@@ -1,3 +1,5 @@
+// For every program.
+
 export {
   type Backoff,
   type BackoffConfig,
@@ -8,7 +10,6 @@ export {
   resolveBackoffOptions,
 } from "./backoff.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Peer, type PeerTls, peerKey } from "./peer.ts";
 export {
   type TokenBucketConfig,
   type TokenBucketResult,
@@ -16,4 +17,8 @@ export {
   take,
   tokenBucket,
 } from "./token-bucket.ts";
+
+// For servers and interceptors, which meet in these context values.
+
+export { type Peer, type PeerTls, peerKey } from "./peer.ts";
 export { type VerifiedIdentity, verifiedIdentityKey } from "./verified-identity.ts";
