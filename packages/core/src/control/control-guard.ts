@@ -21,43 +21,68 @@ export interface ControlCaller {
 
 /** Knows a plugin's own host. */
 export interface ControlGuard {
+  /** False when `hostCertificate` throws. */
   isHost(caller: ControlCaller): boolean;
-  /** @throws {ConnectError} `permission_denied` when the caller is not the plugin's host. */
+  /**
+   * @throws {ConnectError} `permission_denied` when the caller is not the plugin's host (cause: what `hostCertificate`
+   * threw, if it did).
+   */
   requireHost(caller: ControlCaller): void;
 }
 
 const minTokenLength = 32;
+const maxTokenLength = 4096;
 
-/** @throws {RangeError} for a token that is too short. */
+/** @throws {RangeError} for a token of fewer than 32 or more than 4096 characters. */
 export function createControlGuard(options: ControlGuardOptions = {}): ControlGuard {
   const { token, hostCertificate, allowAnyHost = false, privateSocket = false } = options;
-  if (token !== undefined && token.length < minTokenLength) {
-    throw new RangeError(`control.token must have at least ${minTokenLength} characters, has ${token.length}`);
+  if (token !== undefined && (token.length < minTokenLength || token.length > maxTokenLength)) {
+    throw new RangeError(
+      `control.token must have from ${minTokenLength} to ${maxTokenLength} characters, has ${token.length}`,
+    );
   }
   const expected = token === undefined ? undefined : sha256(token);
 
   const knowsToken = (presented: string): boolean =>
-    expected !== undefined && presented !== "" && timingSafeEqual(sha256(presented), expected);
+    expected !== undefined &&
+    presented !== "" &&
+    presented.length <= maxTokenLength &&
+    timingSafeEqual(sha256(presented), expected);
   const hasCertificate = (peer: Peer | undefined): boolean => {
     if (hostCertificate === undefined || !peer?.tls?.authorized) return false;
     const certificate = peer.tls.certificate();
-    return certificate !== undefined && hostCertificate(certificate);
+    // Nothing but a clear yes, whatever an untyped predicate returns.
+    return certificate !== undefined && hostCertificate(certificate) === true;
   };
+  const proves = ({ token: presented, peer }: ControlCaller): boolean =>
+    allowAnyHost || (privateSocket && peer?.network === "unix") || knowsToken(presented) || hasCertificate(peer);
 
-  const guard: ControlGuard = {
-    isHost: ({ token: presented, peer }) =>
-      allowAnyHost || (privateSocket && peer?.network === "unix") || knowsToken(presented) || hasCertificate(peer),
+  return {
+    isHost(caller) {
+      try {
+        return proves(caller);
+      } catch {
+        return false;
+      }
+    },
     requireHost(caller) {
-      if (guard.isHost(caller)) return;
+      let cause: unknown;
+      try {
+        if (proves(caller)) return;
+      } catch (error) {
+        cause = error;
+      }
       throw new ConnectError(
         "only this plugin's own host may do that: it has to send the control_token that both know, or a client " +
           "certificate that the plugin accepts (control.token, control.hostCertificate); a plugin under a host that " +
           "cannot prove itself needs control.allowAnyHost",
         Code.PermissionDenied,
+        undefined,
+        undefined,
+        cause,
       );
     },
   };
-  return guard;
 }
 
 /** Hashed first, so that values of any length are compared in the same time. */

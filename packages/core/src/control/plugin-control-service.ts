@@ -1,4 +1,4 @@
-import { type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { peerKey } from "@cpg/resilience";
 import { HealthState } from "../gen/connectplugin/v1/health_pb.ts";
 import type { PluginControl } from "../gen/connectplugin/v1/plugin_pb.ts";
@@ -17,7 +17,10 @@ export interface ShutdownOrder {
 export interface PluginControlOptions {
   readonly guard: ControlGuard;
   readonly health: HealthReporter;
-  /** Begins the shutdown. Called after the answer was made, once for each order. */
+  /**
+   * Begins the shutdown; it has to let the calls in flight finish, of which this is one. Called once for each order: a
+   * later one shares the shutdown of the first, and may only shorten its grace.
+   */
   onShutdown(order: ShutdownOrder): void;
 }
 
@@ -41,7 +44,7 @@ export function createPluginControlService(options: PluginControlOptions): Servi
   const { guard, health, onShutdown } = options;
   return {
     getHealth: () => toWireHealth(health.report()),
-    shutdown({ gracePeriodSeconds, reason, controlToken }, context: HandlerContext) {
+    shutdown({ gracePeriodSeconds, reason, controlToken }, context) {
       guard.requireHost({ token: controlToken, peer: context.values.get(peerKey) });
       if (gracePeriodSeconds < 0 || gracePeriodSeconds > maxGraceSeconds) {
         throw invalidField("grace_period_seconds", `must be from 0 to ${maxGraceSeconds}, is ${gracePeriodSeconds}`);

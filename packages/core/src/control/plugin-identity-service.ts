@@ -1,12 +1,12 @@
-import type { ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { peerKey } from "@cpg/resilience";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import type { PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
 import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
-import { FIELD_LIMITS } from "../protocol/field-rules.ts";
 import { invalidField } from "../protocol/wire-error.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import type { ControlGuard } from "./control-guard.ts";
+import { isRuntimeId, RUNTIME_ID_RULE } from "./runtime-id.ts";
 
 /** The identity that a host gives to a plugin it manages. */
 export interface AssignedIdentity {
@@ -29,7 +29,6 @@ export interface PluginIdentityOptions {
 const maxTokenBytes = 4096;
 const maxUrlBytes = 2048;
 const printable = /^[\x21-\x7e]+$/;
-const runtimeIdPattern = /^[a-zA-Z][a-zA-Z0-9_.-]*$/;
 
 /** connectplugin.v1.PluginIdentity: GetPluginInfo for anybody, SetRuntimeIdentity for the plugin's own host. */
 export function createPluginIdentityService(options: PluginIdentityOptions): ServiceImpl<typeof PluginIdentity> {
@@ -46,19 +45,22 @@ export function createPluginIdentityService(options: PluginIdentityOptions): Ser
     getPluginInfo: () => info,
     setRuntimeIdentity({ runtimeId, runtimeToken, hostUrl, controlToken }, context) {
       guard.requireHost({ token: controlToken, peer: context.values.get(peerKey) });
-      if (Buffer.byteLength(runtimeId) > 2 * FIELD_LIMITS.nameBytes || !runtimeIdPattern.test(runtimeId)) {
-        throw invalidField("runtime_id", `must have at most ${2 * FIELD_LIMITS.nameBytes} bytes and match ${runtimeIdPattern.source}`);
-      }
+      if (!isRuntimeId(runtimeId)) throw invalidField("runtime_id", RUNTIME_ID_RULE);
       if (runtimeToken.length > maxTokenBytes || !printable.test(runtimeToken)) {
         throw invalidField("runtime_token", `must have 1 to ${maxTokenBytes} printable ASCII characters`);
       }
-      return { acknowledged: assign({ runtimeId, runtimeToken, hostUrl: checkHostUrl(hostUrl || defaultHostUrl) }) };
+      const taken = assign({ runtimeId, runtimeToken, hostUrl: checkHostUrl(hostUrl || defaultHostUrl) });
+      // Not only unacknowledged, which hosts overlook.
+      if (!taken)
+        throw new ConnectError("this program takes no identity: it has no link to a host", Code.FailedPrecondition);
+      return { acknowledged: true };
     },
   };
 }
 
 function checkHostUrl(hostUrl: string): string {
-  if (Buffer.byteLength(hostUrl) > maxUrlBytes) throw invalidField("host_url", `must have at most ${maxUrlBytes} bytes`);
+  if (Buffer.byteLength(hostUrl) > maxUrlBytes)
+    throw invalidField("host_url", `must have at most ${maxUrlBytes} bytes`);
   try {
     parseEndpoint(hostUrl);
   } catch (error) {

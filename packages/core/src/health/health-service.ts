@@ -18,6 +18,8 @@ export function createHealthService(health: HealthReporter): ServiceImpl<typeof 
     },
     async *watch({ service }, { signal }) {
       for await (const status of health.watch(service, signal)) yield { status: wireStatus[status] };
+      // Cut by its caller or its deadline, not ended by the server.
+      signal.throwIfAborted();
     },
   };
 }
