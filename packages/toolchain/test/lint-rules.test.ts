@@ -68,6 +68,11 @@ const rows: readonly Row[] = [
   { path: `${core}/any.ts`, code: "export const a: any = 1;", rules: ["lint/suspicious/noExplicitAny"] },
   { path: `${core}/floating.ts`, code: "Promise.resolve(1);", rules: ["lint/nursery/noFloatingPromises"] },
   {
+    path: `${core}/conditional.test.ts`,
+    code: 'import { expect, it } from "vitest";\nit("x", () => {\n  if (process.pid > 1) expect(1).toBe(1);\n});',
+    rules: ["lint/suspicious/noConditionalExpect"],
+  },
+  {
     path: `${core}/skip.test.ts`,
     code: 'import { it } from "vitest";\nit.skip("x", () => {});',
     rules: ["lint/suspicious/noSkippedTests"],
