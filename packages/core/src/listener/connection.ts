@@ -12,7 +12,8 @@ import type { NodeServerResponse } from "./node-handler.ts";
  * | opening | retire, deadline           | closed | cut                                                              |
  * | http1   | retire, no call in flight  | closed | ended                                                            |
  * | http1   | retire, calls in flight    | http1  | answers say "Connection: close"; ended after the last one        |
- * | http2   | retire                     | http2  | GOAWAY; once the peer has seen it, closed after the last call    |
+ * | http2   | retire, no call in flight  | closed | GOAWAY                                                           |
+ * | http2   | retire, calls in flight    | http2  | GOAWAY; closed after the last call                               |
  * | any     | cut, or the socket closes  | closed | its calls have ended                                             |
  */
 export interface Connection {
@@ -47,10 +48,6 @@ export interface ConnectionEvents {
   onEnd(count: number): void;
   onClosed(): void;
 }
-
-/** Largest stream id: no call that is under way is turned away, https://www.rfc-editor.org/rfc/rfc9113#section-6.8 */
-const allStreams = 2 ** 31 - 1;
-const noError = 0;
 
 /** `socket` is the one that was accepted. */
 export function createConnection(socket: Socket, clock: Clock, events: ConnectionEvents): Connection {
@@ -103,7 +100,8 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
         open.forEach(askToClose);
         retireIfIdle();
       } else if (state.kind === "http2") {
-        retireSession(state.session);
+        // A call that the peer sent before it saw the GOAWAY is refused as not processed: it may safely try again.
+        state.session.close();
       }
     },
     cut() {
@@ -125,14 +123,4 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
     events.onClosed();
   });
   return connection;
-}
-
-/**
- * Two GOAWAYs around one round trip, so that calls which the peer sent before it saw the first are still served.
- */
-function retireSession(session: ServerHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  session.goaway(noError, allStreams);
-  const sent = session.ping(() => session.close());
-  if (!sent) session.close();
 }
