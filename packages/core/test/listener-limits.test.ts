@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
-import { type Listener, type ListenerOptions, type NodeServerResponse, openListener } from "../src/listener/listener.ts";
+import {
+  type Listener,
+  type ListenerOptions,
+  type NodeServerResponse,
+  openListener,
+} from "../src/listener/listener.ts";
 import { createEventLog } from "./support/event-log.ts";
 import { connectRaw } from "./support/raw-client.ts";
 

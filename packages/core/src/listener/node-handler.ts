@@ -5,10 +5,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 export type NodeServerRequest = IncomingMessage | Http2ServerRequest;
 
 /** Its response; the methods whose types differ between the two have what both take. */
-export type NodeServerResponse = (
-  | Omit<ServerResponse, "write">
-  | Omit<Http2ServerResponse, "write">
-) & {
+export type NodeServerResponse = (Omit<ServerResponse, "write"> | Omit<Http2ServerResponse, "write">) & {
   write(chunk: string | Uint8Array, callback?: (error: Error | null | undefined) => void): boolean;
   write(
     chunk: string | Uint8Array,

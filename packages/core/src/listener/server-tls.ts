@@ -4,7 +4,16 @@ import type { TlsOptions } from "node:tls";
 export interface ServerTlsOptions
   extends Pick<
     TlsOptions,
-    "cert" | "key" | "passphrase" | "ca" | "crl" | "ciphers" | "maxVersion" | "requestCert" | "rejectUnauthorized" | "SNICallback"
+    | "cert"
+    | "key"
+    | "passphrase"
+    | "ca"
+    | "crl"
+    | "ciphers"
+    | "maxVersion"
+    | "requestCert"
+    | "rejectUnauthorized"
+    | "SNICallback"
   > {
   /** Default "TLSv1.2". */
   readonly minVersion?: TlsOptions["minVersion"];
