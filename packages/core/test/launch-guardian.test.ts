@@ -1,5 +1,10 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -9,20 +14,26 @@ import { createWitness, type Witness } from "./fixtures/witness.ts";
 
 const guardianProgram = fileURLToPath(new URL("../src/launch/process/guardian-main.ts", import.meta.url));
 
-type Host = ChildProcessByStdio<null, Readable, null>;
+interface Host {
+  readonly process: ChildProcessByStdio<null, Readable, null>;
+  /** The next line it writes, or has written already. */
+  nextLine(): Promise<string | undefined>;
+}
 
 function spawnHost(witness: Witness, mode: string): Host {
-  return spawn(process.execPath, [fixture("host.ts"), mode], {
+  const child = spawn(process.execPath, [fixture("host.ts"), mode], {
     env: { PATH: process.env.PATH, WITNESS: witness.path },
     stdio: ["ignore", "pipe", "inherit"],
     detached: true, // as in a terminal: a foreground group of its own
   });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return { process: child, nextLine: async () => (await lines.next()).value };
 }
 
 /** A host in a process of its own, with one plugin that has a child. Both have arrived when this resolves. */
 async function startHost(witness: Witness, mode = ""): Promise<Host> {
   const host = spawnHost(witness, mode);
-  await Promise.all([once(host.stdout, "data"), witness.arrived("plugin"), witness.arrived("grandchild")]);
+  await Promise.all([host.nextLine(), witness.arrived("plugin"), witness.arrived("grandchild")]);
   return host;
 }
 
@@ -37,14 +48,14 @@ describe("when the host dies", { timeout: 30_000 }, () => {
   ] as const)("$how ($signal), the whole group of its plugin ends", async ({ signal }) => {
     await using witness = await createWitness();
     const host = await startHost(witness);
-    host.kill(signal);
-    await Promise.all([witness.left("plugin"), witness.left("grandchild"), once(host, "exit")]);
+    host.process.kill(signal);
+    await Promise.all([witness.left("plugin"), witness.left("grandchild"), once(host.process, "exit")]);
   });
 
-  it("by a signal to the foreground group of its terminal, the same", async () => {
+  it.each(["SIGINT", "SIGKILL"] as const)("by %s to the foreground group of its terminal, the same", async (signal) => {
     await using witness = await createWitness();
     const host = await startHost(witness);
-    process.kill(-Number(host.pid), "SIGINT");
+    process.kill(-Number(host.process.pid), signal);
     await Promise.all([witness.left("plugin"), witness.left("grandchild")]);
   });
 });
@@ -68,12 +79,13 @@ describe("the guardian", { timeout: 30_000 }, () => {
   it("knows all groups again after it was started again", async () => {
     await using witness = await createWitness();
     const host = await startHost(witness, "kill-guardian");
-    await once(host.stdout, "data"); // it has a new guardian
-    host.kill("SIGKILL");
+    expect(await host.nextLine()).toBe("guarded again");
+    host.process.kill("SIGKILL");
     await Promise.all([witness.left("plugin"), witness.left("grandchild")]);
   });
 
-  it("survives what is meant for its host, ends the groups it was told of and not those that have ended, then itself", async () => {
+  it("survives what is meant for its host, ends what it was told of and not what has ended, then itself", async () => {
+    const [left, kept] = await Promise.all([1, 2].map(() => mkdtemp(join(tmpdir(), "guarded-"))));
     await using witness = await createWitness();
     const env = { WITNESS: witness.path };
     const bystander = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
@@ -83,12 +95,15 @@ describe("the guardian", { timeout: 30_000 }, () => {
       await Promise.all([once(guardian.stdout, "data"), witness.arrived("plugin"), witness.arrived("grandchild")]);
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) guardian.kill(signal);
       guardian.stdin.write(`+${bystander.pid}\n+${guarded.pid}\n-${bystander.pid}\nnonsense\n+\n+x\n`);
+      guardian.stdin.write(`d${left}\nd${kept}\nx${kept}\n`);
       guardian.stdin.end();
       expect(await once(guardian, "exit")).toEqual([0, null]);
       await witness.left("grandchild"); // by SIGKILL: it ignores SIGTERM
       expect(bystander.kill(0)).toBe(true);
       expect(bystander.signalCode).toBeNull();
+      expect([existsSync(String(left)), existsSync(String(kept))]).toEqual([false, true]);
     } finally {
+      await rm(String(kept), { recursive: true });
       for (const child of [bystander, guarded, guardian]) child.kill("SIGKILL");
     }
   });
@@ -111,7 +126,7 @@ describe("the guardian", { timeout: 30_000 }, () => {
   it("lets its host end by itself once its plugins have", async () => {
     await using witness = await createWitness();
     const host = spawnHost(witness, "stop");
-    expect(await once(host, "exit")).toEqual([0, null]);
+    expect(await once(host.process, "exit")).toEqual([0, null]);
   });
 
   it.each([

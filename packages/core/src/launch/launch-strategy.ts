@@ -18,7 +18,7 @@ export interface LaunchRequest {
   readonly plugin: string;
   /** Gives the launch up. Has no effect once it succeeded. */
   readonly signal?: AbortSignal | undefined;
-  /** Bound on becoming ready, in ms, counted from the start of the process. */
+  /** Bound on the whole launch, in ms. Greater than 0. */
   readonly readyTimeoutMs: number;
   /** URL of the host, for a plugin that registers itself. Absent: none is handed over. */
   readonly hostUrl?: string | undefined;

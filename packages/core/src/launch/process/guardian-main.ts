@@ -1,8 +1,8 @@
 // The guardian: ends the process groups of a host that died. Started by guardian.ts, which tells it by lines on stdin
-// which groups there are, "+pgid" and "-pgid", and before it starts one by which variable to know it, "?NAME=value". The
-// end of stdin means that the host is gone, by whatever means.
+// which groups there are, "+pgid" and "-pgid", before it starts one by which variable to know it, "?NAME=value", and which
+// directories go with the host, "d/path" and "x/path". The end of stdin means that the host is gone, by whatever means.
 // It has nothing else to do, so it waits in blocking reads and sleeps, and imports nothing but Node: it stays small.
-import { readdirSync, readFileSync, readSync, writeSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
 
 /** From SIGTERM to SIGKILL. */
 const graceMs = 1_000;
@@ -11,16 +11,26 @@ const stdin = 0;
 const stdout = 1;
 
 const groups = new Set<number>();
+const directories = new Set<string>();
 /** Of a process that the host was about to start: it may exist although the host did not live to tell its number. */
 let expected = "";
 
 // What ends a terminal's foreground group or a service has to reach the host; the guardian outlives it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.on(signal, () => {});
 
-writeSync(stdout, "ready\n");
+reportReady();
 followHost();
 endGroups();
+removeDirectories();
 process.exit(0);
+
+function reportReady(): void {
+  try {
+    writeSync(stdout, "ready\n");
+  } catch {
+    // the host is gone already: all the more to do
+  }
+}
 
 function followHost(): void {
   const chunk = Buffer.alloc(4096);
@@ -35,13 +45,23 @@ function followHost(): void {
 }
 
 function follow(verb: string, rest: string): void {
-  if (verb === "?") {
-    expected = rest;
-  } else if (verb === "-") {
-    groups.delete(Number(rest));
-  } else if (verb === "+") {
-    expected = "";
-    if (Number(rest) > 1) groups.add(Number(rest)); // 0 and 1 would mean ourselves and everybody
+  switch (verb) {
+    case "?":
+      expected = rest;
+      break;
+    case "+":
+      expected = "";
+      if (Number(rest) > 1) groups.add(Number(rest)); // 0 and 1 would mean ourselves and everybody
+      break;
+    case "-":
+      groups.delete(Number(rest));
+      break;
+    case "d":
+      directories.add(rest);
+      break;
+    case "x":
+      directories.delete(rest);
+      break;
   }
 }
 
@@ -87,6 +107,16 @@ function signalGroups(signal: NodeJS.Signals | 0): void {
       process.kill(-pgid, signal);
     } catch {
       groups.delete(pgid);
+    }
+  }
+}
+
+function removeDirectories(): void {
+  for (const path of directories) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // somebody else's by now
     }
   }
 }

@@ -6,7 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { signalGroup } from "./process-group.ts";
 
-/** Sees to it that no watched process group outlives this process, however this process ends. */
+/** Sees to it that no watched process group or directory outlives this process, however this process ends. */
 export interface Guardian {
   /** Resolves when the guardian runs. @throws {Error} when it cannot be started. */
   ready(): Promise<void>;
@@ -18,6 +18,8 @@ export interface Guardian {
   /** Takes effect before it returns: a host that is killed right after leaves nothing behind. */
   watch(pgid: number): void;
   forget(pgid: number): void;
+  watchDirectory(path: string): void;
+  forgetDirectory(path: string): void;
   /** Of the guardian's process, while there is one. */
   readonly pid: number | undefined;
   /** Resolves when that process has ended, and another was started if there are groups to watch. */
@@ -57,13 +59,14 @@ export function hostGuardian(): Guardian {
 /**
  * One helper process in a session of its own, so that what ends a terminal's foreground group does not end it. It is told
  * of each group through a pipe whose end tells it that this process is gone: it then sends every group SIGTERM, after one
- * second SIGKILL, and ends. When it dies itself it is started again and told of all groups. It does not keep the event
+ * second SIGKILL, removes the directories, and ends. When it dies itself it is started again and told of all groups. It does not keep the event
  * loop of this process alive.
  *
  * Out of its reach: a child that leaves its group; what starts while this process and its guardian are both killed.
  */
 export function createGuardian(options: GuardianOptions = { command: defaultCommand }): Guardian {
   const groups = new Set<number>();
+  const directories = new Set<string>();
   let current: Current | undefined;
   let restarts = 0;
   let watchesExit = false;
@@ -89,7 +92,8 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       child.kill("SIGKILL");
       onEnd(own);
     });
-    if (groups.size > 0) child.stdin.write([...groups].map((pgid) => `+${pgid}\n`).join(""));
+    const known = [...[...groups].map((pgid) => `+${pgid}\n`), ...[...directories].map((path) => `d${path}\n`)];
+    if (known.length > 0) child.stdin.write(known.join(""));
     return ready;
   };
 
@@ -128,6 +132,14 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     forget(pgid) {
       groups.delete(pgid);
       tell(`-${pgid}\n`);
+    },
+    watchDirectory(path) {
+      directories.add(path);
+      tell(`d${path}\n`);
+    },
+    forgetDirectory(path) {
+      directories.delete(path);
+      tell(`x${path}\n`);
     },
     get pid() {
       return current?.child.pid;

@@ -1,3 +1,4 @@
+import type { Guardian } from "./guardian.ts";
 import { reservePort } from "./port-reservation.ts";
 import { createSocketDirectory } from "./socket-directory.ts";
 
@@ -10,13 +11,15 @@ export interface LaunchPlace {
   release(): Promise<void>;
 }
 
-export async function createLaunchPlace(transport: "unix" | "tcp"): Promise<LaunchPlace> {
+/** @throws {ConnectError} {Error} of the system when there is no port, or no directory. */
+export async function createLaunchPlace(transport: "unix" | "tcp", guardian: Guardian): Promise<LaunchPlace> {
   const port = await reservePort();
   if (transport === "tcp") {
     return { port: port.port, socketPath: undefined, directory: undefined, release: async () => port.release() };
   }
   try {
     const sockets = await createSocketDirectory();
+    guardian.watchDirectory(sockets.path);
     return {
       port: port.port,
       socketPath: sockets.socketPath,
@@ -24,6 +27,7 @@ export async function createLaunchPlace(transport: "unix" | "tcp"): Promise<Laun
       async release() {
         port.release();
         await sockets.remove().catch(() => {});
+        guardian.forgetDirectory(sockets.path);
       },
     };
   } catch (error) {

@@ -100,7 +100,7 @@ function programPaths(entry: string): string[] {
   for (let current = folder; ; current = dirname(current)) {
     for (const name of ["node_modules", "package.json"]) {
       const path = join(current, name);
-      if (existsSync(path)) paths.push(path);
+      if (existsSync(path)) paths.push(path, real(path));
     }
     if (dirname(current) === current) return paths;
   }

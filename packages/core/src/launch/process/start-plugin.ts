@@ -123,14 +123,14 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
   let stage: "verify" | "spawn" = "spawn";
   let place: LaunchPlace | undefined;
   try {
-    await abortable(hostGuardian().ready(), signal);
-    place = await createLaunchPlace(program.transport);
+    const guardian = hostGuardian();
+    await abortable(guardian.ready(), signal);
+    place = await createLaunchPlace(program.transport, guardian);
     stage = "verify";
     await verifyChecksums(program.checksum, cwd, signal);
     signal.throwIfAborted();
     stage = "spawn";
     const args = program.args(place);
-    const guardian = hostGuardian();
     guardian.expect(`${ENV.controlToken}=${controlToken}`);
     const child: Child = spawn(command, args, {
       cwd,
