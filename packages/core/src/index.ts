@@ -1,5 +1,10 @@
 // For applications and plugins.
-export { createPluginClient, type PluginClient, type PluginClientOptions, type PluginConnection } from "./client/plugin-client.ts";
+export {
+  createPluginClient,
+  type PluginClient,
+  type PluginClientOptions,
+  type PluginConnection,
+} from "./client/plugin-client.ts";
 export { callerIdKey } from "./control/caller.ts";
 export {
   definePlugin,
@@ -22,23 +27,39 @@ export {
   openAdmission,
 } from "./identity/admission.ts";
 export { allowPeers } from "./identity/allow-peers.ts";
+export type { IdentityRegistry, IssuedIdentity, IssueRequest } from "./identity/identity-registry.ts";
 export { loopbackPeers } from "./identity/loopback-peers.ts";
-export { LaunchError, type LaunchStage } from "./launch/launch-error.ts";
-export { type LaunchedPlugin, type LaunchPluginOptions, launchPlugin, type StopOptions } from "./launch/launch-plugin.ts";
+export { requireIdentity } from "./identity/require-identity.ts";
+export { type DeclaredServices, type RuntimeIdentity, runtimeIdentityKey } from "./identity/runtime-identity.ts";
+export { assignIdentity, type ManagingHost } from "./launch/assign-identity.ts";
+export { LaunchError, type LaunchStage, launchFailed } from "./launch/launch-error.ts";
+export {
+  type LaunchedPlugin,
+  type LaunchPluginOptions,
+  launchPlugin,
+  type StopOptions,
+} from "./launch/launch-plugin.ts";
+export type {
+  ExitReport,
+  LaunchRequest,
+  LaunchStrategy,
+  LogRecord,
+  RunningPlugin,
+  StopRequest,
+} from "./launch/launch-strategy.ts";
 export { createLogBuffer, type LogBuffer } from "./launch/log-buffer.ts";
 export { type NodeStrategyOptions, nodeStrategy } from "./launch/process/node-strategy.ts";
 export { type ProcessStrategyOptions, processStrategy } from "./launch/process/process-strategy.ts";
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
+// For packages that extend a host, and for launch strategies.
+export type {
+  HandshakeFacts,
+  HostCapability,
+  HostContext,
+  HostExtension,
+  InstalledExtension,
+} from "./server/host-extension.ts";
 export type { HttpRoute } from "./server/http-route.ts";
 export { type CloseOptions, type PluginServer, serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
-
-// For packages that extend a host, and for launch strategies.
-export type { HostCapability, HostContext, HostExtension, InstalledExtension, HandshakeFacts } from "./server/host-extension.ts";
-export { assignIdentity, type ManagingHost } from "./launch/assign-identity.ts";
-export { launchFailed } from "./launch/launch-error.ts";
-export type { ExitReport, LaunchRequest, LaunchStrategy, LogRecord, RunningPlugin, StopRequest } from "./launch/launch-strategy.ts";
-export type { IdentityRegistry, IssuedIdentity, IssueRequest } from "./identity/identity-registry.ts";
-export { requireIdentity } from "./identity/require-identity.ts";
-export { type DeclaredServices, type RuntimeIdentity, runtimeIdentityKey } from "./identity/runtime-identity.ts";

@@ -129,25 +129,28 @@ describe.each(cases)("$protocol over HTTP/$httpVersion on $network", (setting) =
 });
 
 // HTTP/1.1 cannot answer while it is still sending, so connect-node offers bidi streams on HTTP/2 only.
-describe.each(cases.filter(({ httpVersion }) => httpVersion === "2"))("$protocol over HTTP/2 on $network", (setting) => {
-  it("carries bidi streams, each answer before the next question", async () => {
-    await using started = await start(setting);
-    const answers: string[] = [];
-    let answered = Promise.withResolvers<void>();
-    async function* questions() {
-      for (const text of ["one", "two", "three"]) {
-        yield { text };
-        await answered.promise;
-        answered = Promise.withResolvers<void>();
+describe.each(cases.filter(({ httpVersion }) => httpVersion === "2"))(
+  "$protocol over HTTP/2 on $network",
+  (setting) => {
+    it("carries bidi streams, each answer before the next question", async () => {
+      await using started = await start(setting);
+      const answers: string[] = [];
+      let answered = Promise.withResolvers<void>();
+      async function* questions() {
+        for (const text of ["one", "two", "three"]) {
+          yield { text };
+          await answered.promise;
+          answered = Promise.withResolvers<void>();
+        }
       }
-    }
-    for await (const { text } of started.call.bidiStream(questions())) {
-      answers.push(text);
-      answered.resolve();
-    }
-    expect(answers).toEqual(["one", "two", "three"]);
-  });
-});
+      for await (const { text } of started.call.bidiStream(questions())) {
+        answers.push(text);
+        answered.resolve();
+      }
+      expect(answers).toEqual(["one", "two", "three"]);
+    });
+  },
+);
 
 describe.each(httpVersions)("HTTP/%s under load", (httpVersion) => {
   it("answers 1,000 concurrent calls, each its own", async () => {

@@ -1,10 +1,10 @@
 import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
-import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import { type CheckedPluginSet, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import { type HandshakeResult, shakeHands } from "../handshake/handshake-client.ts";
 import { within } from "../internal/bounded.ts";
-import { DEFAULT_APP_PROTOCOL_VERSION, DEFAULT_MAGIC_COOKIE, type MagicCookie } from "../protocol/constants.ts";
 import { warnOfCleartext } from "../protocol/cleartext-warning.ts";
+import { DEFAULT_APP_PROTOCOL_VERSION, DEFAULT_MAGIC_COOKIE, type MagicCookie } from "../protocol/constants.ts";
 import { type CallTransport, type CallTransportOptions, openCallTransport } from "../wire/call-transport.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { preferHttp2 } from "./prefer-http2.ts";

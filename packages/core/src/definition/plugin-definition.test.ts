@@ -43,7 +43,10 @@ describe("definePlugin", () => {
       field: "provides[0].path",
       options: { ...good, provides: [{ type: "a", version: "1.0.0", path: "/connectplugin.v1.PluginControl/" }] },
     },
-    { field: "requires[1].minVersion", options: { ...good, requires: [{ type: "a" }, { type: "b", minVersion: "1" }] } },
+    {
+      field: "requires[1].minVersion",
+      options: { ...good, requires: [{ type: "a" }, { type: "b", minVersion: "1" }] },
+    },
   ])("names $field when $options.name $options.version breaks its rule", ({ field, options }) => {
     expect(messageOf(() => definePlugin(options))).toContain(`[invalid_argument] ${field} must`);
   });

@@ -39,7 +39,11 @@ export function checkMinVersion(field: string, value: string): void {
 }
 
 /** self_version: free text. @throws {ConnectError} `invalid_argument`. */
-export function checkFreeText(field: string, value: string, maxBytes: number = FIELD_LIMITS.freeTextVersionBytes): void {
+export function checkFreeText(
+  field: string,
+  value: string,
+  maxBytes: number = FIELD_LIMITS.freeTextVersionBytes,
+): void {
   checkBytes(field, value, maxBytes);
 }
 

@@ -1,8 +1,8 @@
 import type { ConnectRouter, ContextValues, HandlerContext, Interceptor } from "@connectrpc/connect";
-import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
 import type { IdentityRegistry } from "../identity/identity-registry.ts";
+import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { HttpRoute } from "./http-route.ts";
 
 /** What a server lends to its extensions. */

@@ -1,11 +1,11 @@
-import type { ContextValues, Interceptor } from "@connectrpc/connect";
-import type { NodeServerRequest } from "../listener/node-handler.ts";
-import type { Clock } from "@cpg/resilience";
 import type { X509Certificate } from "node:crypto";
+import type { ContextValues, Interceptor } from "@connectrpc/connect";
+import type { Clock } from "@cpg/resilience";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
 import type { HandshakeRateOptions } from "../handshake/handshake-rate.ts";
 import type { AdmissionPolicy } from "../identity/admission.ts";
 import type { ListenAddress, ListenerLimits, ServerTlsOptions } from "../listener/listener.ts";
+import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { MagicCookie } from "../protocol/constants.ts";
 import type { ClientTlsOptions } from "../wire/call-transport.ts";
 import type { HostExtension } from "./host-extension.ts";

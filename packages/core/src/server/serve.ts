@@ -72,7 +72,10 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   checkGrace(graceMs);
   checkMetadata("serverMetadata", serverMetadata);
   const [first] = Object.values(plugins);
-  const self = { selfId: options.selfId ?? first?.name ?? "", selfVersion: options.selfVersion ?? first?.version ?? "" };
+  const self = {
+    selfId: options.selfId ?? first?.name ?? "",
+    selfVersion: options.selfVersion ?? first?.version ?? "",
+  };
   checkName("selfId", self.selfId);
   checkFreeText("selfVersion", self.selfVersion);
   const environment = parseLaunchEnvironment(options.environment ?? process.env);

@@ -28,7 +28,7 @@ function stop(signal: ShutdownSignal): void {
     return;
   }
   stopping = true;
-  Promise.allSettled([...closers].map((close) => close(signal))).then(() => endBy(signal));
+  void Promise.allSettled([...closers].map((close) => close(signal))).then(() => endBy(signal));
 }
 
 function endBy(signal: ShutdownSignal): void {

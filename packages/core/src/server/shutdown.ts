@@ -51,7 +51,7 @@ export function createShutdown({ clock }: { readonly clock: Clock }): Shutdown {
           () => cut.abort(new ConnectError("the server is shutting down and cannot wait any longer", Code.Unavailable)),
           () => {}, // the calls ended before
         );
-        drain?.(graceMs);
+        void drain?.(graceMs); // whoever began it waits for it
       }
       result ??= run(steps);
       return result;
