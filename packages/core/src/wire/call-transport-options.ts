@@ -17,7 +17,7 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
   const { connectTimeoutMs = 10_000, callTimeoutMs = 60_000, pingIntervalMs = 20_000, pingTimeoutMs = 15_000 } = options;
   const { idleTimeoutMs = 300_000, maxSockets = 256, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
   const nearby = endpoint.kind === "unix" || endpoint.loopback;
-  const { compression = !nearby, sendCompression, httpGet = false, registry, tls } = options;
+  const { compression = !nearby, sendCompression, compressMinBytes = 1024, httpGet = false, registry, tls } = options;
 
   checkOneOf("httpVersion", httpVersion, ["1.1", "2"]);
   checkOneOf("protocol", protocol, ["connect", "grpc", "grpc-web"]);
@@ -29,6 +29,7 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
   checkRange("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMER_MS);
   checkRange("maxSockets", maxSockets, 1, 65_535);
   checkRange("maxMessageBytes", maxMessageBytes, 1, maxMessageLimit);
+  checkRange("compressMinBytes", compressMinBytes, 0, maxMessageLimit);
   const secure = endpoint.kind === "tcp" && endpoint.secure;
   if (tls !== undefined && !secure) throw new TypeError("tls is for an https endpoint, and this one is not");
 
@@ -53,6 +54,7 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
     maxMessageBytes,
     compression,
     sendCompression,
+    compressMinBytes,
     httpGet,
     clock,
   } as const;

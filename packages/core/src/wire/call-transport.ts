@@ -1,6 +1,6 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
-import type { UniversalClientFn } from "@connectrpc/connect/protocol";
+import type { UniversalClientFn, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { createTransport as createConnectTransport } from "@connectrpc/connect/protocol-connect";
 import { createTransport as createGrpcTransport } from "@connectrpc/connect/protocol-grpc";
 import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
@@ -14,6 +14,7 @@ import {
 } from "./call-transport-options.ts";
 import { type ClientTlsOptions, createDialer, type Dialer } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { createEnvelopeCheck } from "./envelope-check.ts";
 import { createHttp1Agent } from "./http1-agent.ts";
 import { createHttp1Liveness } from "./http1-liveness.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
@@ -57,6 +58,8 @@ export interface CallTransportOptions {
   readonly compression?: boolean | undefined;
   /** Compresses requests with this algorithm, which the server has to know. Default: none. */
   readonly sendCompression?: "gzip" | "br" | undefined;
+  /** With `sendCompression`: smaller messages are sent uncompressed. 0: compress all. Default 1024. */
+  readonly compressMinBytes?: number | undefined;
   /** Sends Connect calls of methods without side effects as GET. Default false. */
   readonly httpGet?: boolean | undefined;
   readonly clock?: Clock | undefined;
@@ -95,7 +98,7 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
     const response = await wire.client(request).catch((reason) => {
       throw failure(endpoint, reason, request.signal);
     });
-    return { ...response, body: withTypedErrors(response.body, endpoint, request.signal) };
+    return { ...response, body: checkedBody(response, endpoint, request.signal) };
   };
 
   const inner = createTransport[resolved.protocol]({
@@ -105,7 +108,8 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
     interceptors: wire.interceptors(resolved.interceptors),
     acceptCompression: resolved.compression ? [compressionGzip, compressionBrotli] : [],
     sendCompression: resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression],
-    compressMinBytes: 1024,
+    // Connect compares with > here and >= there; only below 0 does an empty message count.
+    compressMinBytes: resolved.compressMinBytes === 0 ? -1 : resolved.compressMinBytes,
     readMaxBytes: maxMessageBytes,
     writeMaxBytes: maxMessageBytes,
     useHttpGet: resolved.httpGet,
@@ -188,19 +192,26 @@ function failure(endpoint: Endpoint, reason: unknown, signal: AbortSignal | unde
   return signal?.aborted ? ConnectError.from(reason, Code.Canceled) : callError(endpoint, reason);
 }
 
-function withTypedErrors(
-  body: AsyncIterable<Uint8Array>,
+/** The body, with typed errors for a connection that breaks and for a body that ends too early. */
+function checkedBody(
+  { body, header }: UniversalClientResponse,
   endpoint: Endpoint,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
       const chunks = body[Symbol.asyncIterator]();
+      const check = createEnvelopeCheck(header.get("Content-Type"));
+      const onChunk = (chunk: IteratorResult<Uint8Array>) => {
+        if (chunk.done) check?.end();
+        else check?.add(chunk.value);
+        return chunk;
+      };
       const onFailure = (reason: unknown) => {
         throw failure(endpoint, reason, signal);
       };
       return {
-        next: () => chunks.next().catch(onFailure),
+        next: () => chunks.next().then(onChunk, onFailure),
         throw: (reason) => chunks.throw?.(reason) ?? Promise.reject(reason),
       };
     },

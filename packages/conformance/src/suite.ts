@@ -1,0 +1,11 @@
+import { fileURLToPath } from "node:url";
+
+/** The official suite: a Go module and the command in it. */
+export const SUITE_MODULE = "connectrpc.com/conformance";
+export const SUITE_VERSION = "v1.0.7";
+export const SUITE_COMMAND = `${SUITE_MODULE}/cmd/connectconformance`;
+
+/** A path in this package. */
+export function inPackage(path: string): string {
+  return fileURLToPath(new URL(`../${path}`, import.meta.url));
+}
