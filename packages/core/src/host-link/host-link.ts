@@ -6,6 +6,7 @@ import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { createAlarm } from "./alarm.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
+import { createHeldSessions } from "./held-sessions.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";
 import {
   type HostLink,
@@ -34,8 +35,6 @@ type Event = LinkEvent<HostSession, AssignedIdentity>;
 
 /** Bound on `withdraw`. */
 const withdrawMs = 10_000;
-/** Sessions whose registrations are still to be taken back; the oldest beyond that are left to expire. */
-const maxSessions = 8;
 
 /**
  * A plugin's link to its host, for plugins that register themselves and for those that a host manages.
@@ -56,15 +55,13 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const alarm = createAlarm(clock);
   const listeners = new Set<(identity: LinkIdentity | undefined) => void>();
   const waiters = new Set<() => void>();
-  /** All that may still be registered at a host: that of the state, and those it took the place of. */
-  const sessions = new Set<HostSession>();
+  const sessions = createHeldSessions();
 
   let state: State = { kind: "idle" };
   let activity = new AbortController();
   let lastError: ConnectError | undefined;
   let announced: LinkIdentity | undefined;
   let doubted = false;
-  let withdrawn = false;
   const managed = options.hostUrl === undefined;
   let { hostUrl } = options;
 
@@ -84,27 +81,16 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       given,
       signal,
     );
-    if (withdrawn) await session.withdraw(signal);
-    sessions.add(session);
-    const oldest = Array.from(sessions).find((other) => other !== ownSession(state));
-    if (sessions.size > maxSessions && oldest !== undefined) sessions.delete(oldest);
+    await sessions.add(session, ownSession(state), signal);
     return session;
   };
   const announce = async (session: HostSession, signal: AbortSignal): Promise<void> => {
     await session.register(signal);
     await session.reportHealth(health.report(), signal);
   };
-  /** Takes back what sessions hold whose place another has taken. */
   const leaveOthers = async (own: HostSession, signal: AbortSignal): Promise<void> => {
-    for (const session of sessions) {
-      if (session === own) continue;
-      // The host gave the same identity again: it is in use.
-      const same = session.runtimeId === own.runtimeId && session.address.hostUrl === own.address.hostUrl;
-      if (!same) await session.leave(signal);
-      if (signal.aborted) return;
-      sessions.delete(session);
-    }
-    connections.keep(addressesInUse());
+    await sessions.leaveOthers(own, signal);
+    if (!signal.aborted) connections.keep(addressesInUse());
   };
 
   /** What the link does in a state; resolves with the event that ends it. */
@@ -204,7 +190,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   };
 
   const addressesInUse = (): HostAddress[] => {
-    const used = Array.from(sessions, ({ address }) => address);
+    const used = sessions.addresses();
     const own = ownSession(state);
     if (own !== undefined) used.push(own.address);
     if (state.kind === "connecting") used.push({ hostUrl: hostUrl ?? DEFAULT_HOST_URL, httpVersion: "1.1" });
@@ -261,9 +247,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const close = async (timeoutMs: number): Promise<void> => {
     stopHearing();
     dispatch({ type: "close" });
-    const leave = (signal: AbortSignal) => Promise.all(Array.from(sessions, (session) => session.leave(signal)));
-    await bounded(timeoutMs, leave, hurry.signal);
-    sessions.clear();
+    await bounded(timeoutMs, (signal) => sessions.leave(signal), hurry.signal);
     await connections.close();
     dispatch({ type: "closed" });
     listeners.clear();
@@ -312,10 +296,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       return within(clock, timeoutMs, wait, () => linkDown(state.kind, lastError, Code.DeadlineExceeded), signal);
     },
     withdraw() {
-      withdrawn = true;
-      withdrawing ??= bounded(withdrawMs, (signal) =>
-        Promise.all(Array.from(sessions, (session) => session.withdraw(signal))),
-      );
+      withdrawing ??= bounded(withdrawMs, (signal) => sessions.withdraw(signal));
       return withdrawing;
     },
     close({ timeoutMs = 5_000, signal } = {}) {
