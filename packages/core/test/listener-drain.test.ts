@@ -70,7 +70,7 @@ describe("drain", () => {
     const response = await held.find(() => true);
     const drained = listener.drain(1_000);
     response.end("finished");
-    expect(await client.closed).toMatch(/\r\nconnection: close\r\n[^]*finished/i);
+    expect(await client.closed).toMatch(/\r\nconnection: close\r\n.*finished/is);
     await expect(drained).resolves.toEqual({ cut: 0 });
   });
 
@@ -87,7 +87,7 @@ describe("drain", () => {
     const second = await held.find((other) => other !== response);
     response.end("finished");
     second.end("second");
-    expect(await client.closed).toMatch(/begun, [^]*finished[^]*second/);
+    expect(await client.closed).toMatch(/begun, .*finished.*second/s);
     await expect(drained).resolves.toEqual({ cut: 0 });
   });
 

@@ -27,7 +27,7 @@ export interface RpcHandlerOptions {
   readonly fallback: NodeHandler;
   /** Interceptors of every call; the first is outermost. */
   readonly interceptors?: readonly Interceptor[] | undefined;
-  /** Sets context values for one request, before any interceptor runs. */
+  /** Sets context values for one request, before any interceptor runs. What it throws, the handler throws. */
   readonly contextValues?: ((request: NodeServerRequest, values: ContextValues) => void) | undefined;
   /** Bytes of one message, in and out. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
@@ -74,9 +74,10 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
       fallback(request, response);
       return;
     }
+    const values = contextValues(request);
     let universal: ReturnType<typeof universalRequestFromNodeRequest>;
     try {
-      universal = universalRequestFromNodeRequest(request, response, undefined, contextValues(request));
+      universal = universalRequestFromNodeRequest(request, response, undefined, values);
     } catch (error) {
       onError(error);
       refuse(response);
