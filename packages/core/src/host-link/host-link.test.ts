@@ -444,6 +444,28 @@ describe("the transport", () => {
   });
 });
 
+describe("an unauthenticated call at a host that is not ours and where nothing is registered", () => {
+  const consumer = definePlugin({ name: "consumer", version: "1.0.0", service: Logger });
+
+  it.each([
+    { managed: false, handshakes: 2 },
+    { managed: true, handshakes: 1 },
+  ])("managed $managed: $handshakes handshakes", async ({ managed, handshakes }) => {
+    await using t = startLink({ ours: false, managed, link: { plugins: { consumer } } });
+    t.link.start();
+    if (managed) t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+    await t.reach("linked");
+    t.host.before = (method) => {
+      if (method === "DiscoverService") throw new ConnectError("who?", Code.Unauthenticated);
+    };
+    const client = createClient(ServiceRegistry, t.link.transport);
+    await expect(client.discoverService({ serviceType: "x" })).rejects.toMatchObject({ code: Code.Unauthenticated });
+    await t.clock.advance(60_000);
+    expect(t.host.count("Handshake")).toBe(handshakes);
+    expect(t.link.state).toBe("linked");
+  });
+});
+
 describe("a managed plugin", () => {
   it("waits for its identity, and registers under it", async () => {
     await using t = startLink({ managed: true });

@@ -16,6 +16,7 @@ import {
   resolveLinkOptions,
 } from "./host-link-options.ts";
 import type { HostSession } from "./host-session.ts";
+import { createIdentityAnnouncer } from "./identity-announcer.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { failureOf, linkDown } from "./link-error.ts";
 import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
@@ -53,14 +54,12 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const backoff = createBackoff(delays, random);
   const connections = createHostConnections(resolved.connect);
   const alarm = createAlarm(clock);
-  const listeners = new Set<(identity: LinkIdentity | undefined) => void>();
   const waiters = new Set<() => void>();
   const sessions = createHeldSessions();
 
   let state: State = { kind: "idle" };
   let activity = new AbortController();
   let lastError: ConnectError | undefined;
-  let announced: LinkIdentity | undefined;
   let doubted = false;
   const managed = options.hostUrl === undefined;
   let { hostUrl } = options;
@@ -72,6 +71,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       // Whoever observes must not break what is observed.
     }
   };
+  const identities = createIdentityAnnouncer((error) => emit({ type: "listener-failed", error }));
   const refusedDelayMs = (): number => delays.maxMs * (1 - random() / 2);
 
   const open = async (given: AssignedIdentity | undefined, signal: AbortSignal): Promise<HostSession> => {
@@ -162,7 +162,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     begin(next, activity.signal);
     for (const wake of [...waiters]) wake();
     emit({ type: "state", state: next.kind, error });
-    tellIdentity();
+    identities.tell(identityNow());
   };
 
   const begin = (now: State, signal: AbortSignal): void => {
@@ -201,19 +201,6 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     const session = knownSession(state);
     return session && { runtimeId: session.runtimeId, hostUrl: session.address.hostUrl };
   };
-  const tellIdentity = (): void => {
-    const identity = identityNow();
-    if (identity?.runtimeId === announced?.runtimeId && identity?.hostUrl === announced?.hostUrl) return;
-    announced = identity;
-    for (const listener of [...listeners]) {
-      try {
-        listener(identity);
-      } catch (error) {
-        emit({ type: "listener-failed", error });
-      }
-    }
-  };
-
   const transport = createAuthenticatedTransport(
     () => {
       const session = linkedSession(state);
@@ -250,7 +237,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     await bounded(timeoutMs, (signal) => sessions.leave(signal), hurry.signal);
     await connections.close();
     dispatch({ type: "closed" });
-    listeners.clear();
+    identities.forget();
   };
 
   const link: HostLink = {
@@ -274,11 +261,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       dispatch({ type: "identity-given", given });
       return true;
     },
-    onIdentityChange(listener) {
-      const own = (identity: LinkIdentity | undefined) => listener(identity);
-      listeners.add(own);
-      return () => void listeners.delete(own);
-    },
+    onIdentityChange: identities.onChange,
     whenLinked({ timeoutMs = 10_000, signal } = {}) {
       const wait = (waiting: AbortSignal) =>
         new Promise<LinkIdentity>((resolve, reject) => {

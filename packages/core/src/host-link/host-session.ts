@@ -22,6 +22,8 @@ export interface HostSessionOptions {
   readonly transport: Transport;
   readonly runtimeId: string;
   readonly runtimeToken: string;
+  /** Whether a managing host gave the identity, not a handshake. */
+  readonly given: boolean;
   /** Whether the host announced RuntimeService. */
   readonly renewable: boolean;
   /** Time to live of the identity. Infinity: the host will give another one in time. */
@@ -72,7 +74,7 @@ export interface HostSession {
 }
 
 export function createHostSession(options: HostSessionOptions): HostSession {
-  const { address, transport, runtimeId, runtimeToken, provides, baseUrl, attemptMs, clock, onEvent } = options;
+  const { address, transport, runtimeId, runtimeToken, given, provides, baseUrl, attemptMs, clock, onEvent } = options;
   const authenticated = createAuthenticatedTransport(
     () => ({ transport, runtimeId, runtimeToken }),
     () => {},
@@ -182,7 +184,8 @@ export function createHostSession(options: HostSessionOptions): HostSession {
       const [service] = registrations.keys();
       if (service !== undefined && health.state !== "unhealthy") {
         await recall(service.type, signal);
-      } else if (!served && doubted) {
+      } else if (doubted && !(served && given)) {
+        // Only a handshake can tell. A managed plugin gives up what its host gave it for nothing less than a proof.
         throw new ConnectError("the host answered a call with unauthenticated", Code.Unauthenticated);
       }
     },

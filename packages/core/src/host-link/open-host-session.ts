@@ -64,6 +64,7 @@ export async function openHostSession(
     transport: connections.to(address),
     runtimeId: identity.runtimeId,
     runtimeToken: identity.runtimeToken,
+    given: given !== undefined,
     renewable,
     ttlMs: given ? Number.POSITIVE_INFINITY : (facts?.identity?.ttlMs ?? DEFAULT_TOKEN_TTL_MS),
     provides,
