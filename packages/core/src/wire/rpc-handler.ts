@@ -86,7 +86,7 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
     handler(universal)
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((reason: unknown) => {
-        if (!isAbandoned(ConnectError.from(reason).code)) onError(reason);
+        if (!isAbandoned(request, ConnectError.from(reason).code)) onError(reason);
         response.destroy();
       });
   };
@@ -99,8 +99,9 @@ export function pathOf({ url = "" }: NodeServerRequest): string {
 }
 
 /** The caller went away: its own affair, not an error of this server. */
-function isAbandoned(code: Code): boolean {
-  return code === Code.Aborted || code === Code.Canceled;
+function isAbandoned(request: NodeServerRequest, code: Code): boolean {
+  const { destroyed } = "stream" in request ? request.stream : request.socket;
+  return destroyed || code === Code.Aborted || code === Code.Canceled;
 }
 
 /** Answers a request whose target or Host is malformed. */
