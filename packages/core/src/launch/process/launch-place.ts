@@ -7,7 +7,7 @@ export interface LaunchPlace {
   readonly port: number;
   readonly socketPath: string | undefined;
   readonly directory: string | undefined;
-  /** Gives port and directory back. Never throws: a directory that cannot be removed holds nothing but a dead socket. */
+  /** Gives port and directory back. Never throws. */
   release(): Promise<void>;
 }
 
@@ -18,16 +18,14 @@ export async function createLaunchPlace(transport: "unix" | "tcp", guardian: Gua
     return { port: port.port, socketPath: undefined, directory: undefined, release: async () => port.release() };
   }
   try {
-    const sockets = await createSocketDirectory();
-    guardian.watchDirectory(sockets.path);
+    const sockets = await createSocketDirectory(guardian);
     return {
       port: port.port,
       socketPath: sockets.socketPath,
       directory: sockets.path,
       async release() {
         port.release();
-        await sockets.remove().catch(() => {});
-        guardian.forgetDirectory(sockets.path);
+        await sockets.remove();
       },
     };
   } catch (error) {

@@ -1,11 +1,14 @@
-import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Guardian } from "./guardian.ts";
 
 export interface SocketDirectory {
   readonly path: string;
   readonly socketPath: string;
+  /** Never throws: what cannot be removed holds nothing but a dead socket. */
   remove(): Promise<void>;
 }
 
@@ -13,18 +16,34 @@ export interface SocketDirectory {
 const maxSocketPathBytes = 103;
 
 /**
- * A fresh directory of mode 0700 for one plugin's socket, so that no other user of the machine can connect to it.
+ * A fresh directory of mode 0700 for one plugin's socket, so that no other user of the machine can connect to it. It goes
+ * with this process, however that ends.
  * @throws {ConnectError} `failed_precondition` when the path of the socket would be too long for the system.
  */
-export async function createSocketDirectory(parent: string = tmpdir()): Promise<SocketDirectory> {
-  const base = await realpath(parent);
-  const longest = join(base, "cpg-XXXXXX", "p.sock");
-  if (Buffer.byteLength(longest) > maxSocketPathBytes) {
+export async function createSocketDirectory(guardian: Guardian): Promise<SocketDirectory> {
+  const parent = await realpath(tmpdir());
+  const path = join(parent, `cpg-${randomBytes(8).toString("hex")}`);
+  const socketPath = join(path, "p.sock");
+  if (Buffer.byteLength(socketPath) > maxSocketPathBytes) {
     throw new ConnectError(
-      `a socket under ${base} would have a path of more than ${maxSocketPathBytes} bytes: set TMPDIR to a shorter one`,
+      `a socket under ${parent} would have a path of more than ${maxSocketPathBytes} bytes: set TMPDIR to a shorter one`,
       Code.FailedPrecondition,
     );
   }
-  const path = await mkdtemp(join(base, "cpg-")); // mode 0700
-  return { path, socketPath: join(path, "p.sock"), remove: () => rm(path, { recursive: true, force: true }) };
+  // Before it exists: this process may not live to tell.
+  guardian.watchDirectory(path);
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    guardian.forgetDirectory(path);
+    throw error;
+  }
+  return {
+    path,
+    socketPath,
+    async remove() {
+      await rm(path, { recursive: true, force: true }).catch(() => {});
+      guardian.forgetDirectory(path);
+    },
+  };
 }
