@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
 import {
   BidiStreamRequestSchema,
@@ -9,11 +9,11 @@ import {
   type ConformancePayload_RequestInfo,
   ConformancePayload_RequestInfoSchema,
   ConformancePayloadSchema,
-  ConformanceService,
-  type Error as SuiteError,
+  type ConformanceService,
   IdempotentUnaryRequestSchema,
   ServerStreamRequestSchema,
   type StreamResponseDefinition,
+  type Error as SuiteError,
   UnaryRequestSchema,
   type UnaryResponseDefinition,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
@@ -23,47 +23,48 @@ import { appendSuiteHeaders, fromSuiteError, toSuiteHeaders } from "./translatio
  * The service that the suite calls. Each request says how to answer it; the answer also tells what was received, in the
  * first payload or, when there is none, in a detail of the error.
  */
-export function conformanceRoutes(router: ConnectRouter): void {
-  router.service(ConformanceService, {
-    unary: (request, context) => answerUnary(request.responseDefinition, [pack(UnaryRequestSchema, request)], context),
-    idempotentUnary: (request, context) =>
-      answerUnary(request.responseDefinition, [pack(IdempotentUnaryRequestSchema, request)], context),
-    async clientStream(requests, context) {
-      const received: Any[] = [];
-      let definition: UnaryResponseDefinition | undefined;
-      for await (const request of requests) {
-        if (received.length === 0) definition = request.responseDefinition;
-        received.push(pack(ClientStreamRequestSchema, request));
+export const conformanceService: ServiceImpl<typeof ConformanceService> = {
+  unary: (request, context) => answerUnary(request.responseDefinition, [pack(UnaryRequestSchema, request)], context),
+  idempotentUnary: (request, context) =>
+    answerUnary(request.responseDefinition, [pack(IdempotentUnaryRequestSchema, request)], context),
+  async clientStream(requests, context) {
+    const received: Any[] = [];
+    let definition: UnaryResponseDefinition | undefined;
+    for await (const request of requests) {
+      if (received.length === 0) definition = request.responseDefinition;
+      received.push(pack(ClientStreamRequestSchema, request));
+    }
+    return answerUnary(definition, received, context);
+  },
+  async *serverStream(request, context) {
+    const answers = createAnswers(request.responseDefinition, context);
+    const received = [pack(ServerStreamRequestSchema, request)];
+    while (answers.remain()) yield { payload: await answers.next(received) };
+    answers.end(received);
+  },
+  async *bidiStream(requests, context) {
+    let answers = createAnswers(undefined, context);
+    let received: Any[] = [];
+    let fullDuplex: boolean | undefined;
+    for await (const request of requests) {
+      if (fullDuplex === undefined) {
+        // Only the first request says how to answer.
+        answers = createAnswers(request.responseDefinition, context);
+        fullDuplex = request.fullDuplex;
       }
-      return answerUnary(definition, received, context);
-    },
-    async *serverStream(request, context) {
-      const answers = createAnswers(request.responseDefinition, context);
-      const received = [pack(ServerStreamRequestSchema, request)];
-      while (answers.remain()) yield { payload: await answers.next(received) };
-      answers.end(received);
-    },
-    async *bidiStream(requests, context) {
-      let answers = createAnswers(undefined, context);
-      let received: Any[] = [];
-      let fullDuplex: boolean | undefined;
-      for await (const request of requests) {
-        if (fullDuplex === undefined) {
-          // Only the first request says how to answer.
-          answers = createAnswers(request.responseDefinition, context);
-          fullDuplex = request.fullDuplex;
-        }
-        received.push(pack(BidiStreamRequestSchema, request));
-        if (!fullDuplex) continue;
-        if (!answers.remain()) break;
-        yield { payload: await answers.next(received, true) };
-        received = [];
-      }
-      while (answers.remain()) yield { payload: await answers.next(received) };
-      answers.end(received);
-    },
-  });
-}
+      received.push(pack(BidiStreamRequestSchema, request));
+      if (!fullDuplex) continue;
+      if (!answers.remain()) break;
+      yield { payload: await answers.next(received, true) };
+      received = [];
+    }
+    while (answers.remain()) yield { payload: await answers.next(received) };
+    answers.end(received);
+  },
+  unimplemented() {
+    throw new ConnectError("this RPC is not implemented, as the suite wants it", Code.Unimplemented);
+  },
+};
 
 async function answerUnary(definition: UnaryResponseDefinition | undefined, received: Any[], context: HandlerContext) {
   appendSuiteHeaders(context.responseHeader, definition?.responseHeaders ?? []);

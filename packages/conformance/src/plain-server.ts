@@ -1,18 +1,19 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
-import { createSecureServer as createHttp2TlsServer, createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp2Server, createSecureServer as createHttp2TlsServer } from "node:http2";
 import { createServer as createHttp1TlsServer } from "node:https";
 import { compressionBrotli, compressionGzip, connectNodeAdapter } from "@connectrpc/connect-node";
-import { conformanceRoutes } from "./conformance-service.ts";
+import { conformanceService } from "./conformance-service.ts";
 import { HTTPVersion } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import type { ServerCompatRequest } from "./gen/connectrpc/conformance/v1/server_compat_pb.ts";
-import { type ServerUnderTest, tlsOf } from "./listener-under-test.ts";
+import { ConformanceService } from "./gen/connectrpc/conformance/v1/service_pb.ts";
+import { type ServerUnderTest, tlsOf } from "./open-server.ts";
 import { suiteRegistry } from "./translation.ts";
 
 /** Node's own servers with Connect's adapter, to see whether a failure is theirs. */
 export async function openPlainServer(request: ServerCompatRequest): Promise<ServerUnderTest> {
   const adapter = connectNodeAdapter({
-    routes: conformanceRoutes,
+    routes: (router) => router.service(ConformanceService, conformanceService),
     acceptCompression: [compressionGzip, compressionBrotli],
     jsonOptions: { registry: suiteRegistry },
     ...(request.messageReceiveLimit ? { readMaxBytes: request.messageReceiveLimit } : {}),

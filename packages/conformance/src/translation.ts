@@ -1,17 +1,17 @@
 import { create, createRegistry, type DescMessage, type MessageShape, type Registry } from "@bufbuild/protobuf";
-import { type Any, anyPack, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema, anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type Code, ConnectError } from "@connectrpc/connect";
 import type { Code as SuiteCode } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import {
   BidiStreamRequestSchema,
   ClientStreamRequestSchema,
   ConformancePayload_RequestInfoSchema,
-  type Error as SuiteError,
   ErrorSchema,
   type Header,
   HeaderSchema,
   IdempotentUnaryRequestSchema,
   ServerStreamRequestSchema,
+  type Error as SuiteError,
   UnaryRequestSchema,
 } from "./gen/connectrpc/conformance/v1/service_pb.ts";
 

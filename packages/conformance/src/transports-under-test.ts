@@ -1,6 +1,5 @@
 import type { Transport } from "@connectrpc/connect";
-import { type CallTransport, type CallTransportOptions, openCallTransport } from "../../core/src/wire/call-transport.ts";
-import { parseEndpoint } from "../../core/src/wire/endpoint.ts";
+import { type CallTransport, type CallTransportOptions, openCallTransport, parseEndpoint } from "@cpg/core";
 import type { ClientCompatRequest } from "./gen/connectrpc/conformance/v1/client_compat_pb.ts";
 import { Codec, Compression, HTTPVersion, Protocol } from "./gen/connectrpc/conformance/v1/config_pb.ts";
 import { suiteRegistry } from "./translation.ts";
