@@ -63,3 +63,5 @@ export type { HttpRoute } from "./server/http-route.ts";
 export { type CloseOptions, type PluginServer, serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
+export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
+export { type Endpoint, formatEndpoint, parseEndpoint } from "./wire/endpoint.ts";

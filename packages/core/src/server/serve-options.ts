@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import type { Registry } from "@bufbuild/protobuf";
 import type { ContextValues, Interceptor } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
@@ -69,6 +70,8 @@ export interface ServeOptions<Plugins extends PluginSet> {
   readonly limits?: Partial<ListenerLimits> | undefined;
   /** Bytes of one message, in and out. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
+  /** Types that a `google.protobuf.Any` may hold in JSON. Default: none. */
+  readonly registry?: Registry | undefined;
   /** How long calls in flight may take to finish when the server closes, in ms. Default 30 000. */
   readonly graceMs?: number | undefined;
   /** Close on SIGTERM and SIGINT, then let the process end by that signal. Default true. */

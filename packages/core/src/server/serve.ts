@@ -150,6 +150,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
         options.contextValues?.(request, values);
       },
       maxMessageBytes: options.maxMessageBytes,
+      registry: options.registry,
       shutdownSignal: shutdown.cut,
       onError,
     });

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { LaunchStrategy } from "../launch-strategy.ts";
 import { checkNodePermissions, type NodePermissions, permissionFlags } from "./node-permissions.ts";
@@ -9,7 +10,7 @@ import { startPlugin } from "./start-plugin.ts";
 
 export interface NodeStrategyOptions extends ProcessOptions {
   /** The program's file. A relative path starts at `cwd`. */
-  readonly entry: string;
+  readonly entry: string | URL;
   readonly args?: readonly string[] | undefined;
   /** Flags for Node itself, before the entry, such as "--max-old-space-size=64". Default: none. */
   readonly nodeArgs?: readonly string[] | undefined;
@@ -25,7 +26,8 @@ export interface NodeStrategyOptions extends ProcessOptions {
  * @example nodeStrategy({ entry: "./kv-plugin.js", permissions: { fsRead: ["./data"], fsWrite: ["./data"] } })
  */
 export function nodeStrategy(options: NodeStrategyOptions): LaunchStrategy {
-  const { entry, args = [], nodeArgs = [], permissions } = options;
+  const { args = [], nodeArgs = [], permissions } = options;
+  const entry = options.entry instanceof URL ? fileURLToPath(options.entry) : options.entry;
   checkPlatform();
   if (entry === "") throw new TypeError("entry must not be empty");
   checkArguments("entry", [entry]);
