@@ -207,6 +207,33 @@ describe("a host that", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("is away again after a good time is tried again as soon as the first time", async () => {
+    const delays: (number | undefined)[] = [];
+    const clock = new FakeClock();
+    const host = new FakeHost();
+    await using t = startLink({
+      link: {
+        clock,
+        connect: host.connect,
+        backoff: { initialMs: 100, maxMs: 10_000, jitter: "none" },
+        onEvent(event) {
+          if (event.type === "state" && event.state === "backoff") delays.push(clock.nextDueMs);
+        },
+      },
+    });
+    t.link.start();
+    for (const round of [1, 2]) {
+      await clock.advance(30_000);
+      expect([round, t.link.state]).toEqual([round, "linked"]);
+      host.down = true;
+      await clock.advance(15_000);
+      host.down = false;
+    }
+    expect(delays.slice(0, 3)).toEqual([100, 200, 400]);
+    expect(delays.filter((ms) => ms === 100)).toHaveLength(2);
+    await t.link.close();
+  });
+
   it("was away for a moment is asked whether it still knows the plugin: same identity, nothing registered again", async () => {
     await using t = startLink();
     const heard: (LinkIdentity | undefined)[] = [];
@@ -528,6 +555,16 @@ describe("a managed plugin", () => {
     expect(t.registered()).toEqual(["logger m-1", "audit m-1"]);
   });
 
+  it("that is given an identity after a long outage tries soon again", async () => {
+    await using t = startLink({ managed: true, link: { backoff: { initialMs: 100, maxMs: 10_000, jitter: "none" } } });
+    t.host.down = true;
+    t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+    await t.clock.advance(60_000);
+    t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+    await t.reach("backoff");
+    expect(t.clock.nextDueMs).toBe(100);
+  });
+
   it("refuses a malformed host and keeps what it has", async () => {
     await using t = startLink({ managed: true });
     const bad = () => t.link.setIdentity({ ...t.host.assign("m"), hostUrl: "ftp://host" });
@@ -555,16 +592,19 @@ describe("listeners of the identity", () => {
     expect(t.events.filter(({ type }) => type === "listener-failed")).toHaveLength(4);
   });
 
-  it("may close the link", async () => {
+  it("may close the link; the others hear of everything, in its order", async () => {
     await using t = startLink();
     let closing: Promise<void> | undefined;
+    const heard: (string | undefined)[] = [];
     t.link.onIdentityChange(() => {
       closing ??= t.link.close();
     });
+    t.link.onIdentityChange((identity) => heard.push(identity?.runtimeId));
     t.link.start();
     await t.reach("closed");
     await closing;
     expect(t.states()).toEqual(["connecting", "registering", "linked", "closing", "closed"]);
+    expect(heard).toEqual(["p-1", undefined]);
   });
 });
 
