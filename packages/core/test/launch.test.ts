@@ -1,225 +1,16 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { chmod, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Code, ConnectError } from "@connectrpc/connect";
-import { FakeClock } from "@cpg/resilience/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { LaunchError } from "../src/launch/launch-error.ts";
-import type { LaunchStrategy } from "../src/launch/launch-strategy.ts";
-import { nodeStrategy } from "../src/launch/process/node-strategy.ts";
+import { describe, expect, it } from "vitest";
 import { processStrategy } from "../src/launch/process/process-strategy.ts";
+import { failureOf } from "./fixtures/launch-failure.ts";
 import { fixture, get, launchBy, launchFixture } from "./fixtures/launch-fixture.ts";
+import { useTemporaryDirectory } from "./fixtures/temporary-directory.ts";
 import { createWitness } from "./fixtures/witness.ts";
 
 const hasPython = spawnSync("python3", ["--version"]).status === 0;
-
-// Sockets of the plugins end up here, so that a test sees whether any is left.
-let directory: string;
-const { TMPDIR: hostTmpdir } = process.env;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "launch-"));
-  process.env.TMPDIR = directory;
-});
-
-afterEach(async () => {
-  if (hostTmpdir === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = hostTmpdir;
-  await rm(directory, { recursive: true });
-});
-
-async function socketDirectories(): Promise<string[]> {
-  return (await readdir(directory)).filter((name) => name.startsWith("cpg-"));
-}
-
-async function failureOf(launch: Promise<unknown>): Promise<{ error: ConnectError; cause: LaunchError }> {
-  const error = await launch.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof ConnectError)) throw new Error("expected a ConnectError", { cause: error });
-  if (!(error.cause instanceof LaunchError)) throw new Error("expected a LaunchError as its cause", { cause: error });
-  return { error, cause: error.cause };
-}
-
-describe("a launch that fails", { timeout: 60_000 }, () => {
-  const cases: {
-    what: string;
-    strategy: () => LaunchStrategy;
-    code: Code;
-    stage: string;
-    message: RegExp;
-    stderrTail: string[];
-    exitCode: number | undefined;
-  }[] = [
-    {
-      what: "crash at start",
-      strategy: () => nodeStrategy({ entry: fixture("crash-at-start.mjs") }),
-      code: Code.Unavailable,
-      stage: "ready",
-      message:
-        /plugin p failed \(stage: ready\): it ended before it was ready; its process exited with code 3.*\n {2}reading.*\n {2}no database: giving up$/,
-      stderrTail: ["reading the configuration", "no database: giving up"],
-      exitCode: 3,
-    },
-    {
-      what: "exit before ready",
-      strategy: () => nodeStrategy({ entry: fixture("exit-before-ready.mjs") }),
-      code: Code.Unavailable,
-      stage: "ready",
-      message: /it ended before it was ready; its process exited with code 0/,
-      stderrTail: ["nothing to do"],
-      exitCode: 0,
-    },
-    {
-      what: "missing binary",
-      strategy: () => processStrategy({ command: "/no/such/program" }),
-      code: Code.FailedPrecondition,
-      stage: "spawn",
-      message: /program \/no\/such\/program not found/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-    {
-      what: "missing entry",
-      strategy: () => nodeStrategy({ entry: "/no/such/entry.js" }),
-      code: Code.FailedPrecondition,
-      stage: "spawn",
-      message: /entry \/no\/such\/entry.js not found/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-    {
-      what: "missing working directory",
-      strategy: () => processStrategy({ command: process.execPath, cwd: "/no/such/folder" }),
-      code: Code.FailedPrecondition,
-      stage: "spawn",
-      message: /working directory \/no\/such\/folder not found/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-    {
-      what: "not executable",
-      strategy: () => processStrategy({ command: fixture("not-executable.sh") }),
-      code: Code.FailedPrecondition,
-      stage: "spawn",
-      message: /not-executable\.sh is not executable/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-    {
-      what: "wrong checksum",
-      strategy: () =>
-        nodeStrategy({
-          entry: fixture("ready-plugin.mjs"),
-          cwd: fixture("."),
-          checksum: { "ready-plugin.mjs": "0".repeat(64) },
-        }),
-      code: Code.FailedPrecondition,
-      stage: "verify",
-      message: /sha256 of ready-plugin\.mjs is [0-9a-f]{64}, expected 0{64}/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-    {
-      what: "checksum of a missing file",
-      strategy: () =>
-        nodeStrategy({ entry: fixture("ready-plugin.mjs"), checksum: { "/no/such/file": "0".repeat(64) } }),
-      code: Code.FailedPrecondition,
-      stage: "verify",
-      message: /\/no\/such\/file/,
-      stderrTail: [],
-      exitCode: undefined,
-    },
-  ];
-
-  it.each(cases)(
-    "$what: tells stage, reason and stderr",
-    async ({ strategy, code, stage, message, stderrTail, exitCode }) => {
-      const { error, cause } = await failureOf(launchBy(strategy(), { plugin: "p" }));
-      expect(Code[error.code]).toBe(Code[code]);
-      expect(error.rawMessage).toMatch(message);
-      expect(cause).toMatchObject({ plugin: "p", stage, stderrTail });
-      expect(cause.exit?.code).toBe(exitCode);
-      expect(await socketDirectories()).toEqual([]);
-    },
-  );
-
-  it("never ready: gives up after readyTimeoutMs, and nothing is left", async () => {
-    await using witness = await createWitness();
-    const clock = new FakeClock();
-    const failure = failureOf(
-      launchFixture(
-        "never-ready.mjs",
-        { env: { WITNESS: witness.path }, ready: "any" },
-        { clock, readyTimeoutMs: 5_000 },
-      ),
-    );
-    await witness.arrived("plugin");
-    await clock.advance(5_000);
-    const { error, cause } = await failure;
-    expect(error.code).toBe(Code.DeadlineExceeded);
-    expect(error.rawMessage).toMatch(
-      /stage: ready\): not ready within 5000 ms: it printed no ready line and accepted no connection on port \d+/,
-    );
-    expect(cause.stderrTail).toEqual(["still waiting for something"]);
-    await witness.left("plugin");
-    expect(clock.pending).toBe(0);
-    expect(await socketDirectories()).toEqual([]);
-  });
-
-  it.each(["unix:/tmp/else.sock", "http://example.com:80", "http://127.0.0.1:80@example.com", "http://127.0.0.1:0"])(
-    "does not believe the endpoint %s, and says so in the end",
-    async (endpoint) => {
-      await using witness = await createWitness();
-      const clock = new FakeClock();
-      const failure = failureOf(
-        launchFixture("wrong-endpoint.mjs", { args: [endpoint], env: { WITNESS: witness.path } }, { clock }),
-      );
-      await witness.arrived("plugin");
-      await clock.advance(30_000);
-      const { error } = await failure;
-      expect(error.rawMessage).toContain(`it announced "${endpoint}", which is neither`);
-    },
-  );
-
-  it("rejects with the caller's reason when it is given up before, and starts nothing", async () => {
-    const signal = AbortSignal.abort(new Error("changed my mind"));
-    await expect(launchFixture("ready-plugin.mjs", {}, { signal })).rejects.toThrow("changed my mind");
-    expect(await socketDirectories()).toEqual([]);
-  });
-
-  it("rejects with the caller's reason when it is given up while it starts", async () => {
-    const giveUp = new AbortController();
-    const launch = launchFixture("ready-plugin.mjs", {}, { signal: giveUp.signal });
-    giveUp.abort(new Error("changed my mind"));
-    await expect(launch).rejects.toThrow("changed my mind");
-    expect(await socketDirectories()).toEqual([]);
-  });
-
-  it("rejects with the caller's reason when it is given up while it gets ready, and ends the process", async () => {
-    await using witness = await createWitness();
-    const giveUp = new AbortController();
-    const launch = launchFixture("never-ready.mjs", { env: { WITNESS: witness.path } }, { signal: giveUp.signal });
-    const outcome = expect(launch).rejects.toThrow("changed my mind");
-    await witness.arrived("plugin");
-    giveUp.abort(new Error("changed my mind"));
-    await outcome;
-    await witness.left("plugin");
-    expect(await socketDirectories()).toEqual([]);
-  });
-
-  it("refuses a socket path that is too long for the system", async () => {
-    const deep = join(directory, "d".repeat(90));
-    await mkdir(deep);
-    process.env.TMPDIR = deep;
-    const { error } = await failureOf(launchFixture("ready-plugin.mjs"));
-    expect(error.code).toBe(Code.FailedPrecondition);
-    expect(error.rawMessage).toContain("set TMPDIR to a shorter one");
-  });
-});
+const temporary = useTemporaryDirectory();
 
 describe("a launch that succeeds", { timeout: 60_000 }, () => {
   it("offers a Unix socket in a directory of mode 0700, and PORT beside it", async () => {
@@ -238,7 +29,7 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
     expect(Buffer.from(plugin.controlToken, "base64url")).toHaveLength(32);
     expect(seen).not.toHaveProperty("HOST_URL");
     await plugin.kill();
-    expect(await socketDirectories()).toEqual([]);
+    expect(await temporary.socketDirectories()).toEqual([]);
   });
 
   it("offers TCP only when asked, and names the host if there is one", async () => {
@@ -284,7 +75,7 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
   });
 
   it("verifies the right checksum, read anew for each launch", async () => {
-    const program = join(directory, "program.sh");
+    const program = join(temporary.path, "program.sh");
     await writeFile(program, `#!/bin/sh\nexec "${process.execPath}" "${fixture("ready-plugin.mjs")}"\n`);
     await chmod(program, 0o755);
     const sha256 = createHash("sha256")
@@ -330,7 +121,7 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
     await get(plugin.endpoint).catch(() => {});
     expect(await plugin.exited).toEqual({ code: 1, signal: null, how: "exited" });
     expect(plugin.stderrTail().join("\n")).toContain("a bug in the plugin");
-    expect(await socketDirectories()).toEqual([]);
+    expect(await temporary.socketDirectories()).toEqual([]);
   });
 
   it("launches 20 plugins at a time, each on its own port and socket", async () => {
@@ -341,6 +132,6 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
     expect(new Set(seen.map(({ CPG_CONTROL_TOKEN }) => CPG_CONTROL_TOKEN)).size).toBe(20);
     const reports = await Promise.all(plugins.map((plugin) => plugin.stop({ graceMs: 0 })));
     expect(new Set(reports.map(({ how }) => how))).toEqual(new Set(["sigterm"]));
-    expect(await socketDirectories()).toEqual([]);
+    expect(await temporary.socketDirectories()).toEqual([]);
   });
 });
