@@ -1,5 +1,6 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { FakeClock, seededRandom } from "@cpg/resilience/testing";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FakeHost, type FakeHostOptions } from "../../test/support/fake-host.ts";
 import { definePlugin } from "../definition/plugin-definition.ts";
@@ -555,6 +556,20 @@ describe("a managed plugin", () => {
     expect(t.registered()).toEqual(["logger m-1", "audit m-1"]);
   });
 
+  it("moves to another host, and closes the connection to the old one once that has let it go", async () => {
+    await using t = startLink({ managed: true });
+    t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+    await t.reach("linked");
+    const next = t.host.assign("m");
+    t.link.setIdentity({ ...next, hostUrl: "http://other.test:1" });
+    await t.reach("linked");
+    await t.until(() => t.host.identities.length === 1);
+    await t.clock.advance(0);
+    expect(t.link.identity).toEqual({ runtimeId: next.runtimeId, hostUrl: "http://other.test:1" });
+    expect(t.host.closedTransports).toContain(`2 ${hostUrl}`);
+    expect(t.host.closedTransports).not.toContain("2 http://other.test:1");
+  });
+
   it("that is given an identity after a long outage tries soon again", async () => {
     await using t = startLink({ managed: true, link: { backoff: { initialMs: 100, maxMs: 10_000, jitter: "none" } } });
     t.host.down = true;
@@ -673,6 +688,18 @@ describe("close", () => {
     expect(t.registered()).toEqual([]);
   });
 
+  it("while asking for the next identity keeps quiet about it", async () => {
+    await using t = startLink({ ours: false, ttlMs: 100_000 });
+    await t.linked();
+    t.host.before = (method) => (method === "Handshake" ? new Promise(() => {}) : undefined);
+    await t.clock.advance(81_000);
+    expect(t.link.state).toBe("refreshing");
+    t.host.before = () => {};
+    await t.link.close();
+    expect(t.events.map(({ type }) => type)).not.toContain("refresh-failed");
+    expect([t.registered(), t.clock.pending]).toEqual([[], 0]);
+  });
+
   it("while waiting to try again ends at once", async () => {
     await using t = startLink();
     t.host.down = true;
@@ -734,6 +761,66 @@ describe("withdraw", () => {
     expect(t.registered()).toEqual([]);
     expect(t.host.count("RegisterService")).toBe(1);
   });
+});
+
+describe("law: when the host is back", () => {
+  type Happening = "down" | "up" | "restart" | "revoke" | "given" | "unhealthy" | "healthy" | number;
+  const happening: fc.Arbitrary<Happening> = fc.oneof(
+    fc.constantFrom<Happening>("down", "up", "restart", "revoke", "given", "unhealthy", "healthy"),
+    fc.integer({ min: 0, max: 15_000 }),
+  );
+
+  it.each([
+    { ours: true, managed: false },
+    { ours: true, managed: true },
+    { ours: false, managed: false },
+  ])(
+    "the plugin is registered once, its health is known, and closing leaves nothing: ours $ours, managed $managed",
+    async (kind) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(happening, { maxLength: 15 }),
+          fc.integer({ min: 20_000, max: 200_000 }),
+          async (story, ttlMs) => {
+            await using t = startLink({ ...kind, ttlMs });
+            const give = () => t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+            t.link.start();
+            if (kind.managed) give();
+            for (const part of story) {
+              if (typeof part === "number") await t.clock.advance(part);
+              else if (part === "down" || part === "up") t.host.down = part === "down";
+              else if (part === "restart") t.host.restart();
+              else if (part === "revoke") t.host.revoke(t.link.identity?.runtimeId ?? "");
+              else if (part === "given") give();
+              else t.health.setHealth({ state: part, reason: "", unavailableDependencies: [] });
+            }
+            t.host.down = false;
+            // Another host may hide an unhealthy provider, so that what it has forgotten shows only when that is healthy.
+            if (!kind.ours) t.health.setHealth({ state: "healthy", reason: "", unavailableDependencies: [] });
+            await t.clock.advance(60_000);
+            expect(t.link.state).toBe("linked");
+            const mine = t.registered().filter((line) => line.endsWith(` ${t.link.identity?.runtimeId}`));
+            expect(mine.toSorted()).toEqual([
+              `audit ${t.link.identity?.runtimeId}`,
+              `logger ${t.link.identity?.runtimeId}`,
+            ]);
+            const wire = {
+              healthy: HealthState.HEALTHY,
+              degraded: HealthState.DEGRADED,
+              unhealthy: HealthState.UNHEALTHY,
+            };
+            expect(t.host.reports.at(-1)).toMatchObject({
+              runtimeId: t.link.identity?.runtimeId,
+              state: wire[t.health.report().state],
+            });
+            await t.link.close();
+            expect(t.clock.pending).toBe(0);
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
 
 describe("options", () => {
