@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
 import { Logger } from "../src/gen/capability/logger/v1/logger_pb.ts";
@@ -10,6 +10,7 @@ import { ServiceRegistry } from "../src/gen/connectplugin/v1/registry_pb.ts";
 import { RuntimeService } from "../src/gen/cpg/runtime/v1/runtime_pb.ts";
 import { createHealthReporter } from "../src/health/health-reporter.ts";
 import { createHostLink, type HostLinkEvent, type HostLinkOptions } from "../src/host-link/host-link.ts";
+import { admitWhen } from "../src/identity/admission.ts";
 import type { ListenAddress } from "../src/listener/listener.ts";
 import type { HostExtension } from "../src/server/host-extension.ts";
 import { serve } from "../src/server/serve.ts";
@@ -161,6 +162,37 @@ describe("a link over real sockets", () => {
     const next = registry.watchService({ serviceType: "logger" })[Symbol.asyncIterator]();
     expect(await next.next()).toMatchObject({ value: { serviceType: "logger" } });
     await next.return?.();
+  });
+
+  it("sends the credentials of interceptors with the handshake, and its own with all other calls", async () => {
+    const registered = new Map<string, Registered>();
+    const sent: (string | null)[] = [];
+    const admission = admitWhen("api key", ({ headers }) => {
+      sent.push(headers.get("authorization"));
+      return true;
+    });
+    const extensions = [smallRegistry(registered)];
+    await using host = await serve({
+      ...alone,
+      plugins: { logger },
+      impls,
+      listen: { port: 0 },
+      extensions,
+      admission,
+    });
+    const apiKey: Interceptor = (next) => (request) => {
+      request.header.set("authorization", "Bearer api-key");
+      return next(request);
+    };
+    await using t = startLink({ hostUrl: host.endpoint, interceptors: [apiKey] });
+    t.link.start();
+    await t.link.whenLinked();
+    expect(sent).toEqual(["Bearer api-key"]);
+    expect(registered.size).toBe(1);
+    const watch = createClient(ServiceRegistry, t.link.transport).watchService({ serviceType: "x" });
+    const events = watch[Symbol.asyncIterator]();
+    expect(await events.next()).toMatchObject({ value: { serviceType: "x" } });
+    await events.return?.();
   });
 
   it("that nobody answers is closed within its bound", async () => {

@@ -1,4 +1,13 @@
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type Interceptor,
+  type Transport,
+} from "@connectrpc/connect";
 import { HEADER } from "../protocol/constants.ts";
 
 /** What one call travels on, and under which identity. */
@@ -22,9 +31,11 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
   return {
     async unary(method, signal, timeoutMs, header, input, contextValues) {
       const identity = current();
-      const credentials = withCredentials(header, identity);
+      const headers = new Headers(header);
+      setCredentials(headers, identity);
+      const values = withIdentity(contextValues, identity);
       try {
-        return await identity.transport.unary(method, signal, timeoutMs, credentials, input, contextValues);
+        return await identity.transport.unary(method, signal, timeoutMs, headers, input, values);
       } catch (reason) {
         look(identity, reason);
         throw reason;
@@ -32,9 +43,11 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
     },
     async stream(method, signal, timeoutMs, header, input, contextValues) {
       const identity = current();
-      const credentials = withCredentials(header, identity);
+      const headers = new Headers(header);
+      setCredentials(headers, identity);
+      const values = withIdentity(contextValues, identity);
       try {
-        const response = await identity.transport.stream(method, signal, timeoutMs, credentials, input, contextValues);
+        const response = await identity.transport.stream(method, signal, timeoutMs, headers, input, values);
         return { ...response, message: observed(response.message, (reason) => look(identity, reason)) };
       } catch (reason) {
         look(identity, reason);
@@ -44,14 +57,44 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
   };
 }
 
-function withCredentials(
-  header: ConstructorParameters<typeof Headers>[0],
-  { runtimeId, runtimeToken }: CallIdentity,
-): Headers {
-  const headers = new Headers(header);
-  headers.set(HEADER.runtimeId, runtimeId);
-  headers.set(HEADER.authorization, `Bearer ${runtimeToken}`);
-  return headers;
+/** Set on calls of an authenticated transport. */
+const identityKey: ContextKey<CallIdentity | undefined> = createContextKey<CallIdentity | undefined>(undefined, {
+  description: "identity of the call",
+});
+
+/**
+ * The innermost interceptor of a transport to the host: what others set as Authorization, for the handshake, does not
+ * take the place of the runtime token.
+ */
+export const keepCredentials: Interceptor = (next) => (request) => {
+  const identity = request.contextValues.get(identityKey);
+  if (identity === undefined) return next(request);
+  const header = new Headers(request.header);
+  setCredentials(header, identity);
+  return next({ ...request, header });
+};
+
+function setCredentials(header: Headers, { runtimeId, runtimeToken }: CallIdentity): void {
+  header.set(HEADER.runtimeId, runtimeId);
+  header.set(HEADER.authorization, `Bearer ${runtimeToken}`);
+}
+
+/** The caller's values, which stay as they are, and the identity. */
+function withIdentity(values: ContextValues = createContextValues(), identity: CallIdentity): ContextValues {
+  const own = createContextValues().set(identityKey, identity);
+  const of = (key: ContextKey<unknown>) => (key.id === identityKey.id ? own : values);
+  const merged: ContextValues = {
+    get: (key) => of(key).get(key),
+    set(key, value) {
+      of(key).set(key, value);
+      return merged;
+    },
+    delete(key) {
+      of(key).delete(key);
+      return merged;
+    },
+  };
+  return merged;
 }
 
 async function* observed<T>(

@@ -5,9 +5,11 @@ import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { checkAppProtocolVersions } from "../handshake/version-negotiation.ts";
 import type { HealthReporter } from "../health/health-reporter.ts";
+import { warnOfCleartext } from "../protocol/cleartext-warning.ts";
 import type { MagicCookie } from "../protocol/constants.ts";
 import { type CallTransport, type ClientTlsOptions, openCallTransport } from "../wire/call-transport.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
+import { keepCredentials } from "./authenticated-transport.ts";
 import type { LinkStateName } from "./link-state.ts";
 
 export interface HostLinkOptions {
@@ -31,7 +33,10 @@ export interface HostLinkOptions {
   readonly appProtocolVersions?: readonly number[] | undefined;
   /** For hosts at https URLs. */
   readonly tls?: ClientTlsOptions | undefined;
-  /** Interceptors of every call to the host, the handshake included; the first is outermost. */
+  /**
+   * Interceptors of every call to the host, the handshake included; the first is outermost. An Authorization that they
+   * set is sent with the handshake, to be admitted; on other calls the runtime token takes its place.
+   */
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** Delays while the host is away. Default: from 100 ms to 10 s, jitter "equal". */
   readonly backoff?: BackoffOptions | undefined;
@@ -129,7 +134,14 @@ export function resolveLinkOptions(options: HostLinkOptions) {
   const connect = (hostUrl: string, httpVersion: "1.1" | "2"): CallTransport => {
     const endpoint = parseEndpoint(hostUrl);
     const secure = endpoint.kind === "tcp" && endpoint.secure;
-    return openCallTransport({ endpoint, httpVersion, interceptors, clock, ...(secure && tls ? { tls } : {}) });
+    warnOfCleartext(endpoint);
+    return openCallTransport({
+      endpoint,
+      httpVersion,
+      interceptors: [...interceptors, keepCredentials],
+      clock,
+      ...(secure && tls ? { tls } : {}),
+    });
   };
   return { ...options, heartbeatMs, attemptMs, backoff, clock, random, onEvent, connect: options.connect ?? connect };
 }

@@ -295,6 +295,13 @@ describe("a host that", () => {
     expect(counts[0]).toBe(4);
   });
 
+  it("gives identities that hardly live is not asked for them in a loop", async () => {
+    await using t = startLink({ ours: false, ttlMs: 1 });
+    await t.linked();
+    await t.clock.advance(10_000);
+    expect(t.host.count("Handshake")).toBeLessThanOrEqual(11);
+  });
+
   it("cannot give a new identity yet is asked later, under the old one", async () => {
     await using t = startLink({ ours: false, ttlMs: 100_000 });
     await t.linked();

@@ -144,8 +144,11 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     queue.push({ event, error });
     if (dispatching) return;
     dispatching = true;
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next.event, next.error);
-    dispatching = false;
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) step(next.event, next.error);
+    } finally {
+      dispatching = false;
+    }
   };
 
   const step = (event: Event, error: ConnectError | undefined): void => {

@@ -15,6 +15,8 @@ import { failureOf } from "./link-error.ts";
 
 /** Part of its life after which an identity that cannot be renewed is replaced. */
 const refreshShare = 0.8;
+/** However short the life of identities is at a host, it is not asked for the next one in a loop. */
+const minRefreshMs = 1_000;
 
 export interface HostSessionOptions {
   readonly address: HostAddress;
@@ -88,7 +90,7 @@ export function createHostSession(options: HostSessionOptions): HostSession {
   let incomplete = false;
   let withdrawn = false;
   let reported: PluginHealth | undefined;
-  let refreshAtMs = clock.monotonic() + ttlMs * refreshShare;
+  let refreshAtMs = clock.monotonic() + Math.max(ttlMs * refreshShare, minRefreshMs);
 
   /** Undefined: the host does not serve this. */
   const ask = async <T>(call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T | undefined> => {
