@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTls } from "node:tls";
 import { FakeClock } from "@cpg/resilience/testing";
+import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Listener, type ListenerOptions, openListener, peerOf } from "../src/listener/listener.ts";
 import { createCertificates, type TestCertificates } from "./support/certificates.ts";
@@ -101,6 +102,30 @@ describe("first bytes of a connection", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("law: whatever a peer sends, its connection ends, nothing is left of it, and the next one is served", async () => {
+    await using listener = await open();
+    const beginning = fc.constantFrom(
+      "",
+      preface,
+      preface + settings,
+      "GET / HTTP/1.1\r\n",
+      "\u0016\u0003\u0001",
+      "PRI * ",
+    );
+    await fc.assert(
+      fc.asyncProperty(beginning, fc.uint8Array({ maxLength: 200 }), async (first, rest) => {
+        using client = await connectRaw(listener.address);
+        client.socket.end(Buffer.concat([Buffer.from(first, "latin1"), rest]));
+        await client.closed;
+      }),
+      { numRuns: 200 },
+    );
+    using client = await connectRaw(listener.address);
+    client.write(request);
+    await client.until("1.1 undefined");
+    expect([listener.inFlight, listener.connections]).toEqual([0, 1]);
+  });
+
   it("cuts a peer that ends its side before it said what it speaks", async () => {
     const clock = new FakeClock();
     await using listener = await open({ clock });
@@ -162,6 +187,18 @@ describe("TLS", () => {
     const stream = session.request({ ":path": "/" }).setEncoding("utf8");
     expect((await once(stream, "data"))[0]).toBe("2.0 TLSv1.3");
     session.destroy();
+  });
+
+  it("refuses a version of TLS below minVersion", async () => {
+    const reported = errors();
+    await using listener = await open({
+      tls: { ...certificates.server, minVersion: "TLSv1.3" },
+      onError: reported.add,
+    });
+    const { port } = listener.address as { port: number };
+    const socket = connectTls({ ...tls(), port, maxVersion: "TLSv1.2" });
+    await expect(once(socket, "secureConnect")).rejects.toThrow();
+    await reported.find((error) => error instanceof Error && error.message.includes("unsupported protocol"));
   });
 
   it("refuses TLS where none is configured", async () => {

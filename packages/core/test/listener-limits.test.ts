@@ -72,6 +72,13 @@ describe("limits over HTTP/1.1", () => {
     await client.until("late");
   });
 
+  it("answers 408 to a request whose body does not end within requestTimeoutMs, if there is one", async () => {
+    await using listener = await open({ limits: { headerTimeoutMs: 50, requestTimeoutMs: 100 }, handler: () => {} });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}Content-Length: 10\r\n\r\nabc`);
+    await expect(client.closed).resolves.toMatch(/^HTTP\/1\.1 408 /);
+  });
+
   it("closes a connection that stays unused for idleTimeoutMs", async () => {
     await using listener = await open({ limits: { idleTimeoutMs: 50 } });
     using client = await connectRaw(listener.address);
@@ -205,7 +212,8 @@ describe("connections", () => {
     await once(response, "close");
     await listener.close();
     expect(listener.inFlight).toBe(0);
-    response.end("nobody reads this"); // an error of its own, and not one of the process
+    const failed = new Promise((resolve) => response.write("nobody reads this", resolve));
+    expect(await failed).toBeInstanceOf(Error); // of its own, and not one of the process
   });
 
   it.each([

@@ -27,7 +27,7 @@ export interface Connection {
   end(response: NodeServerResponse): void;
   /** An answer is on its way on this HTTP/1 connection. */
   readonly answering: boolean;
-  /** HTTP/1, or TLS before it is known; `socket` is the one that encrypts, if any does. */
+  /** `socket` is the one that encrypts, if any does. */
   useHttp1(socket: Socket): void;
   useHttp2(session: ServerHttp2Session): void;
   /** Lets calls in flight finish, then closes the connection. */

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 
 /** What a connection begins with. */
 export type FirstBytes = "tls" | "http1" | "http2";
@@ -21,7 +21,7 @@ export function classifyFirstBytes(bytes: Uint8Array): FirstBytes | undefined {
  * Calls `onKnown`, synchronously with the event that brought the deciding byte, and leaves the socket as if nothing had
  * been read. Until then a peer that ends its side is cut. The returned function gives up.
  */
-export function readFirstBytes(socket: Socket, onKnown: (first: FirstBytes) => void): () => void {
+export function readFirstBytes(socket: Readable, onKnown: (first: FirstBytes) => void): () => void {
   // Kept here: bytes put back too early would make the socket readable again at once, over and over.
   let received = Buffer.alloc(0);
   const stop = () => {
