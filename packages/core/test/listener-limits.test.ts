@@ -231,6 +231,18 @@ describe("connections", () => {
     expect(listener.inFlight).toBe(0);
   });
 
+  it("sends no 400 into an answer that has begun", async () => {
+    const { held, handler } = holdingHandler();
+    await using listener = await open({ handler });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}\r\n`);
+    const response = await held.find(() => true);
+    response.write("begun");
+    await client.until("begun");
+    client.write("nonsense\r\n\r\n");
+    await expect(client.closed).resolves.not.toContain(" 400 ");
+  });
+
   it("answers 500 when the handler throws, cuts the answer when it has begun, and reports both", async () => {
     const reported = createEventLog<unknown>();
     await using listener = await open({

@@ -160,7 +160,7 @@ describe.each(["tcp", "tls", "unix"] as const)("listener on %s", (network) => {
   });
 });
 
-describe("listener under load", () => {
+describe("listener under load", { timeout: 30_000 }, () => {
   it.each(["1.1", "2"] as const)("answers 1,000 calls at a time over HTTP/%s", async (httpVersion) => {
     let open = 0;
     const all = Promise.withResolvers<void>();

@@ -235,6 +235,20 @@ describe("createRpcHandler", () => {
     expect(errors.all.filter((error) => error instanceof ConnectError)).toEqual([]);
   });
 
+  it("ends an answer that cannot be sent, and reports it", async () => {
+    await using server = await start({
+      unary(request, { responseHeader }) {
+        responseHeader.set("transfer-encoding", "none"); // HTTP/2 knows no such header
+        return request;
+      },
+    });
+    const session = connectHttp2(server.listener.endpoint);
+    const stream = session.request({ ":method": "POST", ":path": unaryPath, "content-type": "application/json" });
+    await once(stream.end("{}"), "close");
+    session.destroy();
+    expect(server.errors.all.map(String)).toEqual([expect.stringContaining("HTTP/1 Connection specific headers")]);
+  });
+
   it("refuses two services with one path", () => {
     const routes: RpcHandlerOptions["routes"] = (router) =>
       router.service(EchoService, createEcho()).service(EchoService, createEcho());
