@@ -17,7 +17,8 @@ export type { CheckedPluginSet, Implementations, PluginSet } from "./definition/
 export { HandshakeError } from "./handshake/handshake-error.ts";
 export type { HealthReporter, ServingStatus } from "./health/health-reporter.ts";
 export type { PluginHealth } from "./health/plugin-health.ts";
-export type { HostLink } from "./host-link/host-link.ts";
+export type { CloseLinkOptions, HostLink, HostLinkEvent, LinkIdentity, WaitOptions } from "./host-link/host-link.ts";
+export { LinkError } from "./host-link/link-error.ts";
 export {
   type AdmissionDecision,
   AdmissionError,

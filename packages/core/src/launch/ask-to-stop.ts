@@ -13,8 +13,8 @@ export interface AskToStopOptions {
   readonly signal: AbortSignal;
 }
 
-/** The longest grace that fits into the message. */
-const maxGraceSeconds = 2 ** 31 - 1;
+/** Plugins of ours take a longer grace for a mistake of units. */
+const maxGraceSeconds = 24 * 60 * 60;
 
 /**
  * Asks a plugin to finish its calls and to end. Resolves when it has agreed.
@@ -26,7 +26,10 @@ export async function askToStop(options: AskToStopOptions): Promise<void> {
   try {
     // At least 1: a grace of 0 would mean the plugin's own default.
     const gracePeriodSeconds = Math.min(Math.max(1, Math.floor(graceMs / 1000)), maxGraceSeconds);
-    await createClient(PluginControl, calls.transport).shutdown({ gracePeriodSeconds, reason, controlToken }, { signal });
+    await createClient(PluginControl, calls.transport).shutdown(
+      { gracePeriodSeconds, reason, controlToken },
+      { signal },
+    );
   } finally {
     await calls.close();
   }

@@ -1,7 +1,7 @@
 import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
 import { createPluginClient, type PluginClientOptions, type PluginConnection } from "../client/plugin-client.ts";
-import { checkPluginSet, type CheckedPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import { type CheckedPluginSet, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { askToStop } from "./ask-to-stop.ts";
@@ -86,7 +86,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
 
   const { endpoint, controlToken, pid } = running;
   let exit: ExitReport | undefined;
-  running.exited.then((report) => {
+  void running.exited.then((report) => {
     exit = report;
   });
   /** The plugin's last words belong to the error of a call that its end broke. */
@@ -130,7 +130,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
 
   if (identity !== undefined) {
     const { runtimeId } = identity;
-    running.exited.then(() => host?.identities.revoke(runtimeId));
+    void running.exited.then(() => host?.identities.revoke(runtimeId));
   }
 
   let stopping: Promise<ExitReport> | undefined;

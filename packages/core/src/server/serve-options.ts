@@ -1,9 +1,10 @@
 import type { X509Certificate } from "node:crypto";
 import type { Registry } from "@bufbuild/protobuf";
 import type { ContextValues, Interceptor } from "@connectrpc/connect";
-import type { Clock } from "@cpg/resilience";
+import type { BackoffOptions, Clock } from "@cpg/resilience";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
 import type { HandshakeRateOptions } from "../handshake/handshake-rate.ts";
+import type { HostLinkEvent } from "../host-link/host-link.ts";
 import type { AdmissionPolicy } from "../identity/admission.ts";
 import type { ListenAddress, ListenerLimits, ServerTlsOptions } from "../listener/listener.ts";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
@@ -102,4 +103,8 @@ export interface LinkOptions {
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** Time between two signs of life, in ms. Default 10 000. */
   readonly heartbeatMs?: number | undefined;
+  /** Delays while the host is away. Default: from 100 ms to 10 s, jitter "equal". */
+  readonly backoff?: BackoffOptions | undefined;
+  /** Hears what the link does and what goes wrong. */
+  readonly onEvent?: ((event: HostLinkEvent) => void) | undefined;
 }

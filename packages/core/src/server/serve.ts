@@ -20,6 +20,7 @@ import { parseLaunchEnvironment } from "./environment-schema.ts";
 import type { HostContext } from "./host-extension.ts";
 import { createHttpRouter } from "./http-router.ts";
 import { chooseListenAddress, isLocalOnly } from "./listen-choice.ts";
+import { isPrivateSocket } from "./private-socket.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { createServerLink } from "./server-link.ts";
 import { registerRoutes } from "./server-routes.ts";
@@ -91,11 +92,11 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   }
   if (!localOnly && options.tls === undefined && "port" in address) warnOfCleartextListener(address.host ?? "");
 
-  const health = createHealthReporter({ plugins: Object.keys(plugins) });
+  const health = createHealthReporter({ plugins: Object.keys(plugins), onError });
   const guard = createControlGuard({
     ...options.control,
     token: options.control?.token ?? environment.controlToken,
-    privateSocket: options.listen === undefined && environment.socketPath !== undefined,
+    privateSocket: "socketPath" in address && isPrivateSocket(address.socketPath),
   });
   const identities = createIdentityRegistry({
     ttlMs: options.identityTtlMs,

@@ -30,6 +30,8 @@ export function createServerLink<Plugins extends PluginSet>(parts: ServerLinkPar
     tls: link?.tls,
     interceptors: link?.interceptors,
     heartbeatMs: link?.heartbeatMs,
+    backoff: link?.backoff,
+    onEvent: link?.onEvent,
     clock,
   });
 }
