@@ -24,7 +24,7 @@ describe("launchFailed", () => {
     });
     expect(error.rawMessage).toBe(
       "plugin kv failed (stage: running): the call broke; its process was ended by SIGKILL; last lines of its stderr:\n" +
-        ["  line 15", "  line 16", "  line 17", "  line 18", "  line 19"].join("\n"),
+        Array.from({ length: 10 }, (_, index) => `  line ${10 + index}`).join("\n"),
     );
     expect(error.cause).toBeInstanceOf(LaunchError);
     expect(error.cause).toMatchObject({ plugin: "kv", stage: "running", exit, stderrTail });

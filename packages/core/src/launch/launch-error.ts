@@ -41,7 +41,7 @@ export interface LaunchFailure {
 }
 
 /** How many lines of stderr, and how many characters of each, an error message repeats. The cause has the rest. */
-const messageLines = 5;
+const messageLines = 10;
 const messageLineLength = 400;
 
 /**

@@ -1,12 +1,18 @@
-import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type Client, ConnectError } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
-import { createPluginClient, type PluginClientOptions, type PluginConnection } from "../client/plugin-client.ts";
+import {
+  createPluginClient,
+  type PluginClient,
+  type PluginClientOptions,
+  type PluginConnection,
+} from "../client/plugin-client.ts";
 import { type CheckedPluginSet, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { askToStop } from "./ask-to-stop.ts";
 import { assignIdentity, type ManagingHost } from "./assign-identity.ts";
-import { launchFailed } from "./launch-error.ts";
+import { explainEnd } from "./explain-end.ts";
+import { LaunchError, launchFailed } from "./launch-error.ts";
 import type { ExitReport, LaunchStrategy, LogRecord } from "./launch-strategy.ts";
 
 export interface LaunchPluginOptions<Plugins extends PluginSet>
@@ -85,30 +91,21 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl, handshakeSeen });
 
   const { endpoint, controlToken, pid } = running;
-  let exit: ExitReport | undefined;
-  void running.exited.then((report) => {
-    exit = report;
-  });
-  /** The plugin's last words belong to the error of a call that its end broke. */
-  const explainEnd: Interceptor = (next) => async (request) => {
-    try {
-      return await next(request);
-    } catch (reason) {
-      const error = ConnectError.from(reason);
-      if (exit === undefined || error.code !== Code.Unavailable) throw reason;
-      throw launchFailed({ plugin: name, stage: "running", running, exit, reason: error });
-    }
-  };
-
-  const client = createPluginClient<Plugins>({
-    ...options,
-    endpoint,
-    interceptors: [explainEnd, ...(options.interceptors ?? [])],
-  });
   const ended = running.exited.then((report): never => {
     throw launchFailed({ plugin: name, stage: "handshake", running, exit: report });
   });
   ended.catch(() => {}); // matters only during the handshake
+  let client: PluginClient<Plugins>;
+  try {
+    client = createPluginClient<Plugins>({
+      ...options,
+      endpoint,
+      interceptors: [explainEnd(name, running, clock), ...(options.interceptors ?? [])],
+    });
+  } catch (reason) {
+    await running.kill();
+    throw reason;
+  }
   const settle = async (): Promise<RuntimeIdentity | undefined> => {
     await client.connect({ signal });
     return host && (await assignIdentity({ endpoint, controlToken, host, clock, signal }));
@@ -125,7 +122,8 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     await client.close();
     await running.kill();
     signal?.throwIfAborted();
-    throw launchFailed({ plugin: name, stage: "handshake", running, exit, reason });
+    if (ConnectError.from(reason).cause instanceof LaunchError) throw reason;
+    throw launchFailed({ plugin: name, stage: "handshake", running, reason });
   }
 
   if (identity !== undefined) {
