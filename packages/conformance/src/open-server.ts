@@ -9,6 +9,8 @@ export interface ServerUnderTest {
   close(): Promise<void>;
 }
 
+const maxResponseBytes = 4 * 1024 * 1024;
+
 const conformance = definePlugin({ name: "conformance", version: "1.0.0", service: ConformanceService });
 
 /** `serve` of @cpg/core. One port serves HTTP/1.1 and HTTP/2, so the version asked for is there. */
@@ -20,6 +22,7 @@ export async function openServerUnderTest(request: ServerCompatRequest): Promise
     tls: tlsOf(request),
     registry: suiteRegistry,
     maxMessageBytes: request.messageReceiveLimit || undefined,
+    maxResponseBytes, // the suite limits only what is received, and answers hold what they answer
     link: false,
     handleSignals: false,
     environment: {},

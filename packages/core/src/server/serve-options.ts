@@ -71,6 +71,8 @@ export interface ServeOptions<Plugins extends PluginSet> {
   readonly limits?: Partial<ListenerLimits> | undefined;
   /** Bytes of one message, in and out. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
+  /** Bytes of one message of a response. Default: `maxMessageBytes`. */
+  readonly maxResponseBytes?: number | undefined;
   /** Types that a `google.protobuf.Any` may hold in JSON. Default: none. */
   readonly registry?: Registry | undefined;
   /** How long calls in flight may take to finish when the server closes, in ms. Default 30 000. */

@@ -151,6 +151,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
         options.contextValues?.(request, values);
       },
       maxMessageBytes: options.maxMessageBytes,
+      maxResponseBytes: options.maxResponseBytes,
       registry: options.registry,
       shutdownSignal: shutdown.cut,
       onError,

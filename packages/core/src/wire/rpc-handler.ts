@@ -18,6 +18,7 @@ import { peerKey } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
 import { DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
+import { endUnreadRequest } from "./end-unread-request.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
 
 export interface RpcHandlerOptions {
@@ -31,6 +32,8 @@ export interface RpcHandlerOptions {
   readonly contextValues?: ((request: NodeServerRequest, values: ContextValues) => void) | undefined;
   /** Bytes of one message, in and out. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
+  /** Bytes of one message of a response. Default: `maxMessageBytes`. */
+  readonly maxResponseBytes?: number | undefined;
   /** Aborts the signal of every handler when the server gives up waiting for them. */
   readonly shutdownSignal?: AbortSignal | undefined;
   /** Types that `google.protobuf.Any` may hold in JSON. */
@@ -46,12 +49,13 @@ export interface RpcHandlerOptions {
  * @throws {TypeError} when two RPCs have the same path.
  */
 export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
-  const { fallback, interceptors = [], maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, onError = () => {} } = options;
+  const { fallback, interceptors = [], onError = () => {} } = options;
+  const { maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, maxResponseBytes = maxMessageBytes } = options;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip, compressionBrotli],
     interceptors: [...interceptors],
     readMaxBytes: maxMessageBytes,
-    writeMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxResponseBytes,
     ...(options.registry && { jsonOptions: { registry: options.registry } }),
     ...(options.shutdownSignal && { shutdownSignal: options.shutdownSignal }),
   });
@@ -83,6 +87,7 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
       refuse(response);
       return;
     }
+    endUnreadRequest(request);
     handler(universal)
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((reason: unknown) => {
