@@ -34,11 +34,8 @@ export function createChangeFeed({ maxReaders = 1_000, maxBehind = 1_024 } = {})
     reader.wake();
   };
 
-  async function* read(reader: Reader, signal: AbortSignal): AsyncGenerator<Change, void, void> {
-    const onAbort = () => end(reader, "done");
-    signal.addEventListener("abort", onAbort, { once: true });
+  async function* read(reader: Reader, leave: () => void): AsyncGenerator<Change, void, void> {
     try {
-      if (signal.aborted) return;
       while (true) {
         const change = reader.pending.shift();
         if (change !== undefined) {
@@ -52,8 +49,7 @@ export function createChangeFeed({ maxReaders = 1_000, maxBehind = 1_024 } = {})
         await promise;
       }
     } finally {
-      readers.delete(reader);
-      signal.removeEventListener("abort", onAbort);
+      leave();
     }
   }
 
@@ -75,7 +71,13 @@ export function createChangeFeed({ maxReaders = 1_000, maxBehind = 1_024 } = {})
       }
       const reader: Reader = { prefix, pending: [], end: undefined, wake: () => {} };
       readers.add(reader);
-      return read(reader, signal);
+      const onAbort = () => end(reader, "done");
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+      return read(reader, () => {
+        readers.delete(reader);
+        signal.removeEventListener("abort", onAbort);
+      });
     },
     close() {
       for (const reader of [...readers]) end(reader, new ConnectError("the store is closing", Code.Unavailable));
