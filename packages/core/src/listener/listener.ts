@@ -20,7 +20,7 @@ import { claimSocketPath } from "./unix-socket.ts";
 export { peerOf } from "./connection-peer.ts";
 export type { BoundAddress, ListenAddress } from "./listen-address.ts";
 export type { ListenerLimitOptions, ListenerLimits } from "./listener-limits.ts";
-export type { NodeHandler, NodeServerRequest, NodeServerResponse } from "./node-handler.ts";
+export type { NodeHandler, NodeServerResponse } from "./node-handler.ts";
 export type { ServerTlsOptions } from "./server-tls.ts";
 
 export interface ListenerOptions {

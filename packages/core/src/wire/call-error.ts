@@ -14,7 +14,10 @@ export class ConnectionError extends Error {
   readonly code: string | undefined;
 
   constructor(endpoint: Endpoint, stage: ConnectionStage, detail: string, reason?: unknown) {
-    super(`${sentence[stage](formatEndpoint(endpoint))}: ${detail}`, reason === undefined ? undefined : { cause: reason });
+    super(
+      `${sentence[stage](formatEndpoint(endpoint))}: ${detail}`,
+      reason === undefined ? undefined : { cause: reason },
+    );
     this.endpoint = formatEndpoint(endpoint);
     this.stage = stage;
     this.code = nodeCode(reason);
@@ -68,7 +71,11 @@ const tlsCode = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|H
 const httpCode = /^(HPE_|ERR_HTTP2_|ERR_STREAM_PREMATURE_CLOSE$)/;
 const lostCode = new Set(["ECONNRESET", "ECONNABORTED", "EPIPE", "ERR_SOCKET_CLOSED", "ERR_STREAM_DESTROYED"]);
 /** Raised by wrong use of Node's API, with headers or arguments that it refuses: nothing happened to a connection. */
-const misuse = new Set(["ERR_HTTP2_INVALID_HEADER_VALUE", "ERR_HTTP2_HEADER_SINGLE_VALUE", "ERR_HTTP2_INVALID_PSEUDOHEADER"]);
+const misuse = new Set([
+  "ERR_HTTP2_INVALID_HEADER_VALUE",
+  "ERR_HTTP2_HEADER_SINGLE_VALUE",
+  "ERR_HTTP2_INVALID_PSEUDOHEADER",
+]);
 
 function stageOf(error: Error): ConnectionStage | undefined {
   const code = nodeCode(error) ?? "";

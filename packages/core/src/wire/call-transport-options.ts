@@ -14,7 +14,12 @@ export type ResolvedCallTransportOptions = ReturnType<typeof resolveCallTranspor
 /** @throws {TypeError} {RangeError} naming the option. */
 export function resolveCallTransportOptions(options: CallTransportOptions) {
   const { endpoint, httpVersion, protocol = "connect", json = false, interceptors = [], clock = systemClock } = options;
-  const { connectTimeoutMs = 10_000, callTimeoutMs = 60_000, pingIntervalMs = 20_000, pingTimeoutMs = 15_000 } = options;
+  const {
+    connectTimeoutMs = 10_000,
+    callTimeoutMs = 60_000,
+    pingIntervalMs = 20_000,
+    pingTimeoutMs = 15_000,
+  } = options;
   const { idleTimeoutMs = 300_000, maxSockets = 256, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
   const nearby = endpoint.kind === "unix" || endpoint.loopback;
   const { compression = !nearby, sendCompression, compressMinBytes = 1024, httpGet = false, registry, tls } = options;

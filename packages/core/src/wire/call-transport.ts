@@ -9,8 +9,8 @@ import type { Clock } from "@cpg/resilience";
 import { callError, connectionFailed } from "./call-error.ts";
 import {
   MAX_TIMER_MS,
-  resolveCallTransportOptions,
   type ResolvedCallTransportOptions,
+  resolveCallTransportOptions,
 } from "./call-transport-options.ts";
 import { type ClientTlsOptions, createDialer, type Dialer } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";

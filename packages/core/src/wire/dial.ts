@@ -1,7 +1,7 @@
-import type { Clock } from "@cpg/resilience";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { connectionFailed, type ConnectionStage } from "./call-error.ts";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import type { Clock } from "@cpg/resilience";
+import { type ConnectionStage, connectionFailed } from "./call-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** TLS of a client, in the terms of `node:tls`. */

@@ -1,6 +1,6 @@
-import type { Clock } from "@cpg/resilience";
 import { type Agent, request } from "node:http";
 import { request as requestTls } from "node:https";
+import type { Clock } from "@cpg/resilience";
 import { within } from "../internal/bounded.ts";
 
 export interface Http1LivenessOptions {
@@ -38,7 +38,13 @@ export function createHttp1Liveness(options: Http1LivenessOptions): Http1Livenes
       await clock.sleep(intervalMs, signal);
       const silent = new Error("no answer");
       try {
-        await within(clock, timeoutMs, (cut) => probe(options, cut), () => silent, signal);
+        await within(
+          clock,
+          timeoutMs,
+          (cut) => probe(options, cut),
+          () => silent,
+          signal,
+        );
       } catch (reason) {
         if (reason !== silent) throw reason;
         onSilence();

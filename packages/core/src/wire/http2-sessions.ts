@@ -1,7 +1,7 @@
-import type { Clock } from "@cpg/resilience";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import type { Clock } from "@cpg/resilience";
 import { within } from "../internal/bounded.ts";
 import { callError, connectionFailed } from "./call-error.ts";
 import type { Dialer } from "./dial.ts";
@@ -212,7 +212,9 @@ function checkAlpn(endpoint: Endpoint, socket: Socket): void {
 function greeting(endpoint: Endpoint, session: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     session.once("remoteSettings", () => resolve());
-    session.on("error", (reason) => reject(connectionFailed(endpoint, "http", "the peer does not speak HTTP/2", reason)));
+    session.on("error", (reason) =>
+      reject(connectionFailed(endpoint, "http", "the peer does not speak HTTP/2", reason)),
+    );
     session.once("close", () => reject(connectionFailed(endpoint, "http", "the peer closed the connection")));
   });
 }
