@@ -6,8 +6,9 @@ const goodbyeMs = 1_000;
 
 /**
  * Retires an HTTP/2 connection on which no call was in flight for `idleTimeoutMs`, and cuts it if its peer does not
- * react. Node's own time-out counts silence, and would take a silent stream for an idle session; this one costs a call
- * nothing but a look at the clock.
+ * react. That also ends the sessions that Node 22 leaves open, unread, after a peer broke the rules of HTTP/2. Node's own
+ * time-out counts silence, and would take a silent stream for an idle session; this one costs a call nothing but a look
+ * at the clock.
  */
 export async function closeWhenIdle(
   connection: Connection,
