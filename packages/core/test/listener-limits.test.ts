@@ -261,6 +261,22 @@ describe("connections", () => {
     expect(reported.all.map(String)).toEqual(["Error: no /x", "Error: no /late"]);
   });
 
+  it("survives a handler that writes after the end of its answer, and reports it", async () => {
+    const reported = createEventLog<unknown>();
+    await using listener = await open({
+      handler(_, response) {
+        response.end("done");
+        response.write("more");
+      },
+      onError: reported.add,
+    });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}\r\n`);
+    await client.until("done");
+    await reported.find((error) => error instanceof Error && "code" in error);
+    expect(reported.all).toMatchObject([{ code: "ERR_STREAM_WRITE_AFTER_END" }]);
+  });
+
   it("survives an onError that throws", async () => {
     await using listener = await open({
       onError() {
