@@ -18,7 +18,7 @@ import { peerKey } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
 import { DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
-import { endUnreadRequest } from "./end-unread-request.ts";
+import { bodyOf, endUnreadRequest } from "./end-unread-request.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
 
 export interface RpcHandlerOptions {
@@ -87,8 +87,8 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
       refuse(response);
       return;
     }
-    endUnreadRequest(request);
-    handler(universal)
+    endUnreadRequest(request, response);
+    handler({ ...universal, body: bodyOf(request) })
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((reason: unknown) => {
         if (!isAbandoned(request, ConnectError.from(reason).code)) onError(reason);
