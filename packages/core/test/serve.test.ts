@@ -1,7 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code, ConnectError, createClient, createContextKey, type Interceptor } from "@connectrpc/connect";
 import { type HostExtension, openAdmission } from "@cpg/core";
@@ -44,6 +47,17 @@ describe("options of serve", () => {
     const failure = await serveEcho({ environment: { CPG_CONTROL_TOKEN: secret } }).catch((error: Error) => error);
     expect(String(failure)).toContain("CPG_CONTROL_TOKEN");
     expect(String(failure)).not.toContain(secret);
+  });
+
+  it("leaves TLS to others on the socket of its launcher", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "cpg-serve-"));
+    const socketPath = join(directory, "p.sock");
+    const { server: tls } = await createCertificates();
+    const server = await serveEcho({ listen: undefined, environment: { CPG_SOCKET: socketPath }, tls });
+    await using client = echoClient(`unix:${socketPath}`);
+    await (await client.dispense("echo")).unary({});
+    await server.close();
+    await rm(directory, { recursive: true });
   });
 
   it("listens where the environment says, unless it is told otherwise", async () => {
@@ -91,7 +105,7 @@ describe("an extension", () => {
           name === "first" &&
           router.service(
             HealthService,
-            { check: (_, { values }) => (log.push(values.get(factKey)), { status: ServingStatus.SERVING }) },
+            { check: () => ({ status: ServingStatus.SERVING }) },
             { interceptors: [host.requireIdentity] },
           ),
         httpRoutes: [{ path: `/${name}/`, prefix: true, handle: (_, response) => void response.end(name) }],
@@ -107,8 +121,12 @@ describe("an extension", () => {
     await expect(serveEcho({ extensions: [extension("first")] })).rejects.toThrow("two services serve");
     expect(log).toEqual(["shutdown of first"]);
 
-    const server = await serveEcho({ extensions: [extension("second"), extension("third")] });
+    const server = await serveEcho({
+      extensions: [extension("second"), extension("third")],
+      impls: { echo: { ...createEcho(), unary: (_, { values }) => ({ text: values.get(factKey) }) } },
+    });
     await using client = echoClient(server.endpoint);
+    expect((await (await client.dispense("echo")).unary({})).text).toBe("fact of third");
     const { serverMetadata, capabilities } = await client.connect();
     expect(serverMetadata).toMatchObject({ "cpg.second": "1", "cpg.third": "1" });
     expect(capabilities).toMatchObject([{ type: "second", endpoint: `${server.endpoint}/x` }, { type: "third" }]);

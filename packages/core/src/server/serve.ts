@@ -81,6 +81,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   checkFreeText("selfVersion", self.selfVersion);
   const environment = parseLaunchEnvironment(options.environment ?? process.env);
   const address = chooseListenAddress(options.listen, environment);
+  const launchedOnSocket = options.listen === undefined && "socketPath" in address;
   const localOnly = isLocalOnly(address);
   const admission = options.admission ?? (localOnly ? loopbackPeers() : undefined);
   if (admission === undefined && extensions.length > 0) {
@@ -156,7 +157,9 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
       shutdownSignal: shutdown.cut,
       onError,
     });
-    listener = await openListener({ address, tls: options.tls, limits: options.limits, handler, onError, clock });
+    // Who launched the plugin reaches it through the socket it made, which needs no TLS.
+    const tls = launchedOnSocket ? undefined : options.tls;
+    listener = await openListener({ address, tls, limits: options.limits, handler, onError, clock });
   } catch (reason) {
     await cleanUp().catch(onError);
     throw reason;
