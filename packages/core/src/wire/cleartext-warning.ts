@@ -1,5 +1,5 @@
-import type { Endpoint } from "../wire/endpoint.ts";
-import { ENV } from "./constants.ts";
+import { ENV } from "../protocol/constants.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 /**
  * Warns, once per endpoint as Node does with its warning codes, that calls travel unencrypted beyond this machine.
