@@ -1,5 +1,7 @@
+import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { resetCodeOf } from "./stream-reset.ts";
 
 /** How far a call came before its connection failed. */
 export type ConnectionStage = "connect" | "tls" | "http" | "call";
@@ -49,11 +51,28 @@ export function connectionFailed(
 export function callError(endpoint: Endpoint, reason: unknown): ConnectError {
   const { typed, foreign } = unwrap(reason);
   if (foreign === undefined) return typed ?? ConnectError.from(reason, Code.Internal);
+  if (nodeCode(foreign) === "ERR_HTTP2_STREAM_ERROR") return callReset(endpoint, foreign);
   const stage = stageOf(foreign);
   return stage === undefined
     ? (typed ?? ConnectError.from(reason, Code.Internal))
     : connectionFailed(endpoint, stage, foreign.message, foreign);
 }
+
+/** The server ended this call and left the connection as it is. Codes as gRPC has them. */
+function callReset(endpoint: Endpoint, reason: Error): ConnectError {
+  const { code, says } = resetMeanings.get(resetCodeOf(reason)) ?? { code: Code.Internal, says: "reset the call" };
+  return new ConnectError(`${formatEndpoint(endpoint)} ${says}`, code, undefined, undefined, reason);
+}
+
+const resetMeanings = new Map<number | undefined, { readonly code: Code; readonly says: string }>([
+  [constants.NGHTTP2_REFUSED_STREAM, { code: Code.Unavailable, says: "refused the call before it looked at it" }],
+  [constants.NGHTTP2_CANCEL, { code: Code.Canceled, says: "canceled the call" }],
+  [constants.NGHTTP2_ENHANCE_YOUR_CALM, { code: Code.ResourceExhausted, says: "asks for fewer calls" }],
+  [
+    constants.NGHTTP2_INADEQUATE_SECURITY,
+    { code: Code.PermissionDenied, says: "finds the connection not safe enough" },
+  ],
+]);
 
 /** Node's error inside the chain of causes, unless the chain holds a connection error of ours. */
 function unwrap(reason: unknown): { typed: ConnectError | undefined; foreign: Error | undefined } {

@@ -1,11 +1,13 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { ConnectError } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
 import { within } from "../internal/bounded.ts";
 import { callError, connectionFailed } from "./call-error.ts";
 import type { Dialer } from "./dial.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { rememberReset } from "./stream-reset.ts";
 
 export interface Http2SessionsOptions {
   readonly endpoint: Endpoint;
@@ -152,6 +154,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
   };
 
   const track = (live: Live, stream: ClientHttp2Stream): void => {
+    rememberReset(stream);
     live.streams++;
     if (live.streams === 1) {
       live.session.ref();
@@ -212,9 +215,10 @@ function checkAlpn(endpoint: Endpoint, socket: Socket): void {
 function greeting(endpoint: Endpoint, session: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
     session.once("remoteSettings", () => resolve());
-    session.on("error", (reason) =>
-      reject(connectionFailed(endpoint, "http", "the peer does not speak HTTP/2", reason)),
-    );
+    session.on("error", (reason) => {
+      const typed = reason instanceof ConnectError;
+      reject(typed ? reason : connectionFailed(endpoint, "http", "the peer does not speak HTTP/2", reason));
+    });
     session.once("close", () => reject(connectionFailed(endpoint, "http", "the peer closed the connection")));
   });
 }
