@@ -5,15 +5,15 @@ import {
   ServerCompatResponseSchema,
 } from "./gen/connectrpc/conformance/v1/server_compat_pb.ts";
 import { openServerUnderTest } from "./open-server.ts";
+import { openPlainServer } from "./plain-server.ts";
 import { readSizeDelimited, sizeDelimited } from "./size-delimited.ts";
 
 // Not a loop that is left: that would close stdin.
 const { value: bytes } = await readSizeDelimited(process.stdin).next();
 if (bytes === undefined) throw new Error("the input ended before it told how to serve");
 const request = fromBinary(ServerCompatRequestSchema, bytes);
-const server = process.argv.includes("--plain")
-  ? await (await import("./plain-server.ts")).openPlainServer(request)
-  : await (await import("./open-server.ts")).openServerUnderTest(request);
+const open = process.argv.includes("--plain") ? openPlainServer : openServerUnderTest;
+const server = await open(request);
 process.once("SIGTERM", () => {
   void server.close().then(() => process.exit(0));
 });

@@ -90,15 +90,19 @@ const algorithms = { gzip: compressionGzip, br: compressionBrotli };
 export function openCallTransport(options: CallTransportOptions): CallTransport {
   const resolved = resolveCallTransportOptions(options);
   const { endpoint, httpVersion, callTimeoutMs, maxMessageBytes } = resolved;
+  const sendCompression = resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression];
   const closed = new AbortController();
   const wire = httpVersion === "2" ? openHttp2(resolved) : openHttp1(resolved);
 
   const httpClient: UniversalClientFn = async (request) => {
     closed.signal.throwIfAborted();
-    const response = await wire.client(request).catch((reason) => {
-      throw failure(endpoint, reason, request.signal);
-    });
-    return { ...response, body: checkedBody(response, endpoint, request.signal) };
+    const onFailure = (reason: unknown): never => {
+      if (request.signal?.aborted) throw ConnectError.from(reason, Code.Canceled);
+      closed.signal.throwIfAborted();
+      throw callError(endpoint, reason);
+    };
+    const response = await wire.client(request).catch(onFailure);
+    return { ...response, body: checkedBody(response, onFailure) };
   };
 
   const inner = createTransport[resolved.protocol]({
@@ -106,8 +110,13 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
     baseUrl: resolved.baseUrl,
     useBinaryFormat: !resolved.json,
     interceptors: wire.interceptors(resolved.interceptors),
-    acceptCompression: resolved.compression ? [compressionGzip, compressionBrotli] : [],
-    sendCompression: resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression],
+    // A server may answer with the algorithm of the request.
+    acceptCompression: resolved.compression
+      ? [compressionGzip, compressionBrotli]
+      : sendCompression
+        ? [sendCompression]
+        : [],
+    sendCompression,
     // Connect compares with > here and >= there; only below 0 does an empty message count.
     compressMinBytes: resolved.compressMinBytes === 0 ? -1 : resolved.compressMinBytes,
     readMaxBytes: maxMessageBytes,
@@ -155,7 +164,7 @@ function openHttp2(options: ResolvedCallTransportOptions): Wire {
   return {
     client: createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions }),
     interceptors: (above) => [...above],
-    close: (reason) => dialer.destroy(reason),
+    close: (reason) => dialer.close(reason),
   };
 }
 
@@ -182,21 +191,15 @@ function openHttp1(options: ResolvedCallTransportOptions): Wire {
     interceptors: (above) => [...above, watchStreams],
     close(reason) {
       liveness.close();
-      return dialer.destroy(reason);
+      return dialer.close(reason);
     },
   };
-}
-
-/** What the transport's clients see when HTTP fails: the caller's own reason if it gave up, else a typed error. */
-function failure(endpoint: Endpoint, reason: unknown, signal: AbortSignal | undefined): ConnectError {
-  return signal?.aborted ? ConnectError.from(reason, Code.Canceled) : callError(endpoint, reason);
 }
 
 /** The body, with typed errors for a connection that breaks and for a body that ends too early. */
 function checkedBody(
   { body, header }: UniversalClientResponse,
-  endpoint: Endpoint,
-  signal: AbortSignal | undefined,
+  onFailure: (reason: unknown) => never,
 ): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
@@ -206,9 +209,6 @@ function checkedBody(
         if (chunk.done) check?.end();
         else check?.add(chunk.value);
         return chunk;
-      };
-      const onFailure = (reason: unknown) => {
-        throw failure(endpoint, reason, signal);
       };
       return {
         next: () => chunks.next().then(onChunk, onFailure),

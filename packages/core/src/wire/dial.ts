@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTcp, isIP, Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { Clock } from "@cpg/resilience";
 import { type ConnectionStage, connectionFailed } from "./call-error.ts";
@@ -38,6 +38,8 @@ export interface Dialer {
   dial(): { readonly socket: Socket; readonly ready: Promise<void> };
   /** Destroys every open socket with the error; resolves when all are closed. */
   destroy(error: Error): Promise<void>;
+  /** `destroy`, and sockets that are dialed later end with the error at once. */
+  close(error: Error): Promise<void>;
 }
 
 /** Time without traffic after which the kernel asks whether the other machine is still there. */
@@ -47,8 +49,10 @@ export function createDialer(options: DialerOptions): Dialer {
   const { endpoint, connectTimeoutMs, clock } = options;
   const secure = endpoint.kind === "tcp" && endpoint.secure;
   const open = new Set<Socket>();
+  let closed: Error | undefined;
 
   const dial = () => {
+    if (closed !== undefined) return deadSocket(closed);
     const socket = openSocket(options);
     open.add(socket);
     let stage: ConnectionStage = "connect";
@@ -77,18 +81,33 @@ export function createDialer(options: DialerOptions): Dialer {
     return { socket, ready };
   };
 
+  const destroy = async (error: Error): Promise<void> => {
+    const ends = [...open].map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
+    for (const socket of open) {
+      // A socket in Node's agent may have no listener at this moment.
+      socket.on("error", () => {});
+      socket.destroy(error);
+    }
+    await Promise.all(ends);
+  };
   return {
     dial,
-    async destroy(error) {
-      const closed = [...open].map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve())));
-      for (const socket of open) {
-        // A socket in Node's agent may have no listener at this moment.
-        socket.on("error", () => {});
-        socket.destroy(error);
-      }
-      await Promise.all(closed);
+    destroy,
+    close(error) {
+      closed = error;
+      return destroy(error);
     },
   };
+}
+
+/** For Node's agent, which has no other way to fail a call that waits for a socket. */
+function deadSocket(error: Error): { readonly socket: Socket; readonly ready: Promise<void> } {
+  const socket = new Socket();
+  socket.on("error", () => {});
+  setImmediate(() => socket.destroy(error)); // not before the call listens
+  const ready = Promise.reject(error);
+  ready.catch(() => {});
+  return { socket, ready };
 }
 
 function openSocket({ endpoint, tls = {}, alpn }: DialerOptions): Socket {
