@@ -329,6 +329,24 @@ describe("GOAWAY without an error", () => {
     expect(server.accepted.all).toHaveLength(2);
   });
 
+  it("ends a session that has no calls", async () => {
+    const streams = createEventLog<ServerHttp2Stream>();
+    await using server = await serveHttp("2", {
+      http2: (stream) => {
+        stream.respond({ ":status": 200, "content-type": "application/proto" });
+        stream.end();
+        streams.add(stream);
+      },
+    });
+    await using caller = callerOf(server, { httpVersion: "2" });
+    await caller.client.unary({});
+    const [stream] = streams.all;
+    const session = stream?.session;
+    const closed = new Promise<void>((resolve) => session?.once("close", resolve));
+    session?.goaway(constants.NGHTTP2_NO_ERROR);
+    await closed;
+  });
+
   it("is unavailable for a call that the server did not look at, and the one before it goes on", async () => {
     const streams = createEventLog<ServerHttp2Stream>();
     await using server = await serveHttp("2", { http2: streams.add });
