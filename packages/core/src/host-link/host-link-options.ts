@@ -5,7 +5,7 @@ import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { checkAppProtocolVersions } from "../handshake/version-negotiation.ts";
 import type { HealthReporter } from "../health/health-reporter.ts";
-import { warnOfCleartext } from "../protocol/cleartext-warning.ts";
+import { warnOfCleartext } from "../wire/cleartext-warning.ts";
 import type { MagicCookie } from "../protocol/constants.ts";
 import { type CallTransport, type ClientTlsOptions, openCallTransport } from "../wire/call-transport.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
