@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { createGuardian, hostGuardian } from "../src/launch/process/guardian.ts";
@@ -85,7 +86,7 @@ describe("the guardian", { timeout: 30_000 }, () => {
   });
 
   it("survives what is meant for its host, ends what it was told of and not what has ended, then itself", async () => {
-    const [left, kept] = await Promise.all([1, 2].map(() => mkdtemp(join(tmpdir(), "guarded-"))));
+    const [left, kept] = await Promise.all([1, 2].map(() => mkdtemp(join(tmpdir(), "gu\u00e4rded-"))));
     await using witness = await createWitness();
     const env = { WITNESS: witness.path };
     const bystander = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
@@ -127,6 +128,22 @@ describe("the guardian", { timeout: 30_000 }, () => {
     await using witness = await createWitness();
     const host = spawnHost(witness, "stop");
     expect(await once(host.process, "exit")).toEqual([0, null]);
+  });
+
+  it("that cannot be started for want of file descriptors is started by the next launch", async () => {
+    const host = spawn(
+      "sh",
+      ["-c", 'ulimit -n 64 && exec "$0" "$1"', process.execPath, fixture("host-without-files.ts")],
+      {
+        env: { PATH: process.env.PATH },
+        stdio: ["ignore", "pipe", "ignore"],
+      },
+    );
+    const [written, exit] = await Promise.all([text(host.stdout), once(host, "exit")]);
+    const [first, failure, ...rest] = written.trimEnd().split("\n");
+    expect([first, ...rest]).toEqual(["no file left", "launched"]);
+    expect(failure).toMatch(/^ConnectError: \[unavailable\] plugin p failed \(stage: spawn\): the guardian .*EMFILE$/);
+    expect(exit).toEqual([0, null]);
   });
 
   it.each([

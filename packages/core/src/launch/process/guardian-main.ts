@@ -36,10 +36,11 @@ function followHost(): void {
   const chunk = Buffer.alloc(4096);
   let rest = "";
   for (let length = read(chunk); length > 0; length = read(chunk)) {
+    // Whole lines only are decoded as UTF-8: a chunk may end within a character of a path.
     const lines = (rest + chunk.toString("latin1", 0, length)).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      follow(line.slice(0, 1), line.slice(1));
+      follow(line.slice(0, 1), Buffer.from(line.slice(1), "latin1").toString());
     }
   }
 }

@@ -71,7 +71,7 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
   let restarts = 0;
   let watchesExit = false;
 
-  const start = (): Promise<void> => {
+  const start = async (): Promise<void> => {
     const [command, ...args] = options.command;
     const child = spawn(command, args, {
       detached: true,
@@ -79,6 +79,11 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       cwd: "/", // keeps no file system busy
       env: libraryPath === undefined ? {} : { LD_LIBRARY_PATH: libraryPath }, // neither NODE_OPTIONS nor secrets
     });
+    if (child.pid === undefined) {
+      // Where the limit of open files was reached it has no streams either.
+      const [error] = await once(child, "error");
+      throw cannotStart(error);
+    }
     const ready = untilReady(child).then(() => {
       restarts = 0;
       release(child);
@@ -94,7 +99,7 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     });
     const known = [...[...groups].map((pgid) => `+${pgid}\n`), ...[...directories].map((path) => `d${path}\n`)];
     if (known.length > 0) child.stdin.write(known.join(""));
-    return ready;
+    await ready;
   };
 
   const onEnd = (ended: Current): void => {
@@ -162,7 +167,7 @@ async function untilReady(child: GuardianProcess): Promise<void> {
   const ended = new AbortController();
   const onExit = (code: number | null, signal: string | null) =>
     ended.abort(new Error(`the guardian process ended at its start (${signal ?? `code ${code}`})`));
-  const onError = (error: Error) => ended.abort(new Error("the guardian process cannot be started", { cause: error }));
+  const onError = (error: Error) => ended.abort(cannotStart(error));
   child.once("exit", onExit);
   child.once("error", onError);
   try {
@@ -173,4 +178,9 @@ async function untilReady(child: GuardianProcess): Promise<void> {
     child.off("exit", onExit);
     child.off("error", onError);
   }
+}
+
+function cannotStart(cause: unknown): Error {
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  return new Error(`the guardian process cannot be started${why}`, { cause });
 }
