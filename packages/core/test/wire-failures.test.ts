@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
@@ -330,20 +330,19 @@ describe("GOAWAY without an error", () => {
   });
 
   it("ends a session that has no calls", async () => {
-    const streams = createEventLog<ServerHttp2Stream>();
+    const sessions = createEventLog<Http2Session>();
     await using server = await serveHttp("2", {
       http2: (stream) => {
+        if (stream.session) sessions.add(stream.session);
         stream.respond({ ":status": 200, "content-type": "application/proto" });
         stream.end();
-        streams.add(stream);
       },
     });
     await using caller = callerOf(server, { httpVersion: "2" });
     await caller.client.unary({});
-    const [stream] = streams.all;
-    const session = stream?.session;
-    const closed = new Promise<void>((resolve) => session?.once("close", resolve));
-    session?.goaway(constants.NGHTTP2_NO_ERROR);
+    const session = await sessions.find(() => true);
+    const closed = new Promise<void>((resolve) => session.once("close", resolve));
+    session.goaway(constants.NGHTTP2_NO_ERROR);
     await closed;
   });
 
