@@ -2,10 +2,7 @@
  * Runs every step, one after the other, and awaits what it returns, even when some fail.
  * @throws {AggregateError} of what they threw, after all of them ran.
  */
-export async function runAll(
-  message: string,
-  steps: readonly (() => unknown)[],
-): Promise<void> {
+export async function runAll(message: string, steps: readonly (() => unknown)[]): Promise<void> {
   const errors: unknown[] = [];
   for (const step of steps) {
     try {
