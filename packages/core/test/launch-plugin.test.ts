@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
 import { Logger } from "../src/gen/capability/logger/v1/logger_pb.ts";
@@ -6,6 +6,8 @@ import { LaunchError } from "../src/launch/launch-error.ts";
 import { launchPlugin } from "../src/launch/launch-plugin.ts";
 import { nodeStrategy } from "../src/launch/process/node-strategy.ts";
 import { fixture } from "./fixtures/launch-fixture.ts";
+import { createCertificates } from "./support/certificates.ts";
+import { echo, serveEcho } from "./support/started-server.ts";
 
 const logger = definePlugin({ name: "logger", version: "1.0.0", service: Logger });
 
@@ -58,5 +60,38 @@ describe("a plugin of ours", { timeout: 30_000 }, () => {
     const error = await errorOf(client.log({ level: "info", message: "anybody there?" }));
     expect(Code[error.code]).toBe("Unavailable");
     expect(error.rawMessage).toMatch(/stage: running.*exited with code 9.*\n {2}error: crash$/s);
+  });
+
+  it("that serves TLS and wants credentials of its callers gets an identity and is asked to end", async () => {
+    const { ca, server } = await createCertificates();
+    await using host = await serveEcho();
+    const withKey: Interceptor = (next) => (request) => {
+      request.header.set("api-key", "k1");
+      return next(request);
+    };
+    const plugin = await launchPlugin({
+      strategy: nodeStrategy({
+        entry: fixture("guarded-plugin.ts"),
+        transport: "tcp",
+        env: { TLS_CERT: server.cert, TLS_KEY: server.key, API_KEY: "k1" },
+      }),
+      plugins: { echo },
+      host,
+      tls: { ca },
+      interceptors: [withKey],
+    });
+    expect(plugin.endpoint).toMatch(/^https:/);
+    expect(host.identities.size).toBe(1);
+    expect(await plugin.stop({ graceMs: 20_000 })).toMatchObject({ code: 0, how: "asked" });
+  });
+
+  it("can still be stopped after a stop with a bad grace", async () => {
+    const plugin = await launchPlugin({
+      strategy: nodeStrategy({ entry: fixture("logger-plugin.ts") }),
+      plugins: { logger },
+    });
+    await expect(plugin.stop({ graceMs: -1 })).rejects.toThrow(/^graceMs must be/);
+    await (await plugin.dispense("logger")).log({ level: "info", message: "still here" });
+    expect(await plugin.stop({ graceMs: 20_000 })).toMatchObject({ code: 0, how: "asked" });
   });
 });

@@ -1,15 +1,10 @@
 import { createClient } from "@connectrpc/connect";
-import type { Clock } from "@cpg/resilience";
 import { PluginControl } from "../gen/connectplugin/v1/plugin_pb.ts";
-import { openCallTransport } from "../wire/call-transport.ts";
-import { parseEndpoint } from "../wire/endpoint.ts";
+import { type ControlConnection, openControlTransport } from "./control-transport.ts";
 
-export interface AskToStopOptions {
-  readonly endpoint: string;
-  readonly controlToken: string;
+export interface AskToStopOptions extends ControlConnection {
   readonly graceMs: number;
   readonly reason: string;
-  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -21,8 +16,8 @@ const maxGraceSeconds = 24 * 60 * 60;
  * @throws {ConnectError} of the call: a foreign plugin may not serve PluginControl.
  */
 export async function askToStop(options: AskToStopOptions): Promise<void> {
-  const { endpoint, controlToken, graceMs, reason, clock, signal } = options;
-  const calls = openCallTransport({ endpoint: parseEndpoint(endpoint), httpVersion: "1.1", clock });
+  const { controlToken, graceMs, reason, signal } = options;
+  const calls = openControlTransport(options);
   try {
     // At least 1: a grace of 0 would mean the plugin's own default.
     const gracePeriodSeconds = Math.min(Math.max(1, Math.floor(graceMs / 1000)), maxGraceSeconds);

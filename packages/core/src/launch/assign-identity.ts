@@ -1,11 +1,9 @@
 import { createClient } from "@connectrpc/connect";
-import type { Clock } from "@cpg/resilience";
 import { PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
 import { checkDeclarations, declaredServices } from "../handshake/request-checks.ts";
 import type { IdentityRegistry } from "../identity/identity-registry.ts";
 import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
-import { openCallTransport } from "../wire/call-transport.ts";
-import { parseEndpoint } from "../wire/endpoint.ts";
+import { type ControlConnection, openControlTransport } from "./control-transport.ts";
 
 /** The host that a managed plugin belongs to. A server with `identities` is one. */
 export interface ManagingHost {
@@ -14,13 +12,8 @@ export interface ManagingHost {
   readonly identities: IdentityRegistry;
 }
 
-export interface AssignIdentityOptions {
-  /** Where the plugin listens. */
-  readonly endpoint: string;
-  /** Proves the host to the plugin. */
-  readonly controlToken: string;
+export interface AssignIdentityOptions extends ControlConnection {
   readonly host: ManagingHost;
-  readonly clock?: Clock | undefined;
   /** Bound on each of the two calls, in ms. Default 10 000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -32,9 +25,9 @@ export interface AssignIdentityOptions {
  * @throws {ConnectError} of the calls; `invalid_argument` when the plugin describes itself against the rules.
  */
 export async function assignIdentity(options: AssignIdentityOptions): Promise<RuntimeIdentity> {
-  const { endpoint, controlToken, host, timeoutMs = 10_000, clock, signal } = options;
+  const { controlToken, host, timeoutMs = 10_000, signal } = options;
   const callOptions = { timeoutMs, ...(signal && { signal }) };
-  const calls = openCallTransport({ endpoint: parseEndpoint(endpoint), httpVersion: "1.1", clock });
+  const calls = openControlTransport(options);
   try {
     const plugin = createClient(PluginIdentity, calls.transport);
     const info = await plugin.getPluginInfo({}, callOptions);

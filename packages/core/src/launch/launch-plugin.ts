@@ -67,6 +67,7 @@ export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposab
   /**
    * Ends the plugin: asks it to (Shutdown), then SIGTERM, then SIGKILL, each with its own grace. Idempotent. Resolves
    * with how it ended, once nothing of it is left.
+   * @throws {RangeError} for a bad grace. {ConnectError} `deadline_exceeded` when its process survives SIGKILL for 10 s.
    */
   stop(options?: StopOptions): Promise<ExitReport>;
 }
@@ -106,9 +107,11 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     await running.kill();
     throw reason;
   }
+  const { interceptors, tls } = options;
+  const control = { endpoint, controlToken, interceptors, tls, clock };
   const settle = async (): Promise<RuntimeIdentity | undefined> => {
     await client.connect({ signal });
-    return host && (await assignIdentity({ endpoint, controlToken, host, clock, signal }));
+    return host && (await assignIdentity({ ...control, host, signal }));
   };
   const settled = settle();
   let identity: RuntimeIdentity | undefined;
@@ -136,7 +139,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     const report = await running.stop({
       graceMs,
       termGraceMs,
-      askToStop: (asking) => askToStop({ endpoint, controlToken, graceMs, reason, clock, signal: asking }),
+      askToStop: (asking) => askToStop({ ...control, graceMs, reason, signal: asking }),
     });
     await client.close();
     return report;
@@ -153,7 +156,11 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     dispense: (plugin) => client.dispense(plugin),
     stderrTail: () => running.stderrTail(),
     stop(stopOptions = {}) {
-      stopping ??= stop(stopOptions);
+      stopping ??= stop(stopOptions).catch(async (reason: unknown) => {
+        if (reason instanceof ConnectError) await client.close();
+        else stopping = undefined; // bad options: nothing has happened
+        throw reason;
+      });
       return stopping;
     },
     async [Symbol.asyncDispose]() {
