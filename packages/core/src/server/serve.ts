@@ -97,7 +97,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   const guard = createControlGuard({
     ...options.control,
     token: options.control?.token ?? environment.controlToken,
-    privateSocket: "socketPath" in address && isPrivateSocket(address.socketPath),
+    privateSocket: launchedOnSocket && isPrivateSocket(address.socketPath),
   });
   const identities = createIdentityRegistry({
     ttlMs: options.identityTtlMs,
