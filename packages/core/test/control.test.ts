@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient, type HandlerContext } from "@connectrpc/connect";
+import { FakeClock } from "@cpg/resilience/testing";
 import { afterAll, describe, expect, it } from "vitest";
 import { callerIdKey } from "../src/control/caller.ts";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
@@ -221,5 +222,27 @@ describe("Shutdown", () => {
     expect(answers[0]).toBe(true);
     expect([true, Code.Unavailable]).toContain(answers[1]);
     await t.server.closed;
+  });
+
+  it("without a grace of its own leaves the plugin its own grace", async () => {
+    const clock = new FakeClock();
+    const called = Promise.withResolvers<void>();
+    const impls = {
+      logger: {
+        log: (_request: unknown, { signal }: HandlerContext) =>
+          new Promise<never>((_resolve, reject) => {
+            signal.addEventListener("abort", () => reject(signal.reason));
+            called.resolve();
+          }),
+      },
+    };
+    await using t = await start({ ...tcp, impls, clock, graceMs: 5_000, link: false, control: { token } });
+    const call = createClient(Logger, t.transport).log({});
+    const cut = expect(call).rejects.toMatchObject({ code: Code.Unavailable });
+    await called.promise;
+    await createClient(PluginControl, t.transport).shutdown({ controlToken: token });
+    await clock.advance(5_000);
+    await cut;
+    await clock.advance(25_000);
   });
 });

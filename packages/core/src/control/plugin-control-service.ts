@@ -17,6 +17,8 @@ export interface ShutdownOrder {
 export interface PluginControlOptions {
   readonly guard: ControlGuard;
   readonly health: HealthReporter;
+  /** Grace of an order that names none, in ms. Default 30 000. */
+  readonly graceMs?: number | undefined;
   /**
    * Begins the shutdown; it has to let the calls in flight finish, of which this is one. Called once for each order: a
    * later one shares the shutdown of the first, and may only shorten its grace.
@@ -41,7 +43,7 @@ export function toWireHealth({ state, reason, unavailableDependencies }: PluginH
 
 /** connectplugin.v1.PluginControl: GetHealth for anybody, Shutdown for the plugin's own host. */
 export function createPluginControlService(options: PluginControlOptions): ServiceImpl<typeof PluginControl> {
-  const { guard, health, onShutdown } = options;
+  const { guard, health, graceMs: ownGraceMs = DEFAULT_GRACE_MS, onShutdown } = options;
   return {
     getHealth: () => toWireHealth(health.report()),
     shutdown({ gracePeriodSeconds, reason, controlToken }, context) {
@@ -50,7 +52,7 @@ export function createPluginControlService(options: PluginControlOptions): Servi
         throw invalidField("grace_period_seconds", `must be from 0 to ${maxGraceSeconds}, is ${gracePeriodSeconds}`);
       }
       checkFreeText("reason", reason, maxReasonBytes);
-      const graceMs = gracePeriodSeconds === 0 ? DEFAULT_GRACE_MS : gracePeriodSeconds * 1000;
+      const graceMs = gracePeriodSeconds === 0 ? ownGraceMs : gracePeriodSeconds * 1000;
       onShutdown({ graceMs, reason });
       return { acknowledged: true };
     },

@@ -63,7 +63,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
       requestGate: host.identityGate,
     });
   }
-  served.service(PluginControl, createPluginControlService({ guard, health, onShutdown }));
+  served.service(PluginControl, createPluginControlService({ guard, health, graceMs: options.graceMs, onShutdown }));
   served.service(
     PluginIdentity,
     createPluginIdentityService({
