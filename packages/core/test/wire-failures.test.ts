@@ -338,11 +338,12 @@ describe("GOAWAY without an error", () => {
         stream.end();
       },
     });
-    await using caller = callerOf(server, { httpVersion: "2" });
+    await using proxy = await proxyTo(urlOf(server));
+    await using caller = callerOf(proxy, { httpVersion: "2" });
     await caller.client.unary({});
-    const session = await sessions.find(() => true);
-    const closed = new Promise<void>((resolve) => session.once("close", resolve));
-    session.goaway(constants.NGHTTP2_NO_ERROR);
+    const connection = await proxy.accepted.find(() => true);
+    const closed = new Promise<void>((resolve) => connection.once("close", () => resolve()));
+    (await sessions.find(() => true)).goaway(constants.NGHTTP2_NO_ERROR);
     await closed;
   });
 

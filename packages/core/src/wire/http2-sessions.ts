@@ -34,6 +34,7 @@ export interface Http2Sessions {
 /** A session that the peer has greeted. */
 interface Live {
   readonly session: ClientHttp2Session;
+  readonly socket: Socket;
   streams: number;
   /** When the peer last gave a sign of life, on the monotonic clock. */
   lastAliveMs: number;
@@ -79,7 +80,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
         () => greeted,
         () => connectionFailed(endpoint, "http", `the peer sent nothing within ${connectTimeoutMs} ms`),
       );
-      return adopt(session);
+      return adopt(session, socket);
     } catch (reason) {
       const error = callError(endpoint, reason);
       session?.destroy(error);
@@ -88,9 +89,10 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     }
   };
 
-  const adopt = (session: ClientHttp2Session): Live => {
+  const adopt = (session: ClientHttp2Session, socket: Socket): Live => {
     const live: Live = {
       session,
+      socket,
       streams: 0,
       lastAliveMs: clock.monotonic(),
       heartbeat: undefined,
@@ -111,7 +113,9 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     if (current === live) current = undefined;
     if (live.streams > 0) return;
     live.heartbeat?.abort();
-    if (!live.session.destroyed) live.session.destroy();
+    live.session.destroy();
+    // Node ends its side only, and a peer may leave the connection half open for ever.
+    live.socket.destroy();
   };
 
   const acquire = async (): Promise<Live> => {
