@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import type { IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient, type HandlerContext } from "@connectrpc/connect";
@@ -8,6 +9,7 @@ import { callerIdKey } from "../src/control/caller.ts";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
 import { Logger } from "../src/gen/capability/logger/v1/logger_pb.ts";
 import { PluginControl, PluginIdentity } from "../src/gen/connectplugin/v1/plugin_pb.ts";
+import type { NodeServerRequest, NodeServerResponse } from "../src/listener/node-handler.ts";
 import { serve } from "../src/server/serve.ts";
 import type { ServeOptions } from "../src/server/serve-options.ts";
 import { type ClientTlsOptions, openCallTransport } from "../src/wire/call-transport.ts";
@@ -210,6 +212,30 @@ describe("who is said to call", () => {
       expect(t.callers).toEqual([caller]);
     },
   );
+});
+
+describe("a plain HTTP route of a plugin", () => {
+  it.each([
+    { proof: "without a proof", headers: {}, caller: undefined },
+    { proof: "with a wrong token", headers: { "x-plugin-control-token": `${token}x` }, caller: undefined },
+    { proof: "with the token", headers: { "x-plugin-control-token": token }, caller: "caller-1" },
+  ])("sees who is said to call only if that is so, and never the token: $proof", async ({ headers, caller }) => {
+    const seen: IncomingHttpHeaders[] = [];
+    const httpRoutes = [
+      {
+        path: "/files/",
+        prefix: true,
+        handle(request: NodeServerRequest, response: NodeServerResponse) {
+          seen.push(request.headers);
+          response.end();
+        },
+      },
+    ];
+    await using t = await start({ ...tcp, httpRoutes, control: { token } });
+    await fetch(`${t.server.endpoint}/files/a`, { headers: { ...headers, "x-plugin-caller-id": "caller-1" } });
+    expect(seen[0]?.["x-plugin-caller-id"]).toBe(caller);
+    expect(seen[0]).not.toHaveProperty("x-plugin-control-token");
+  });
 });
 
 describe("Shutdown", () => {

@@ -1,4 +1,4 @@
-import { type ContextKey, type ContextValues, createContextKey } from "@connectrpc/connect";
+import { type ContextKey, createContextKey } from "@connectrpc/connect";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
 import { HEADER } from "../protocol/constants.ts";
@@ -14,17 +14,17 @@ export const callerIdKey: ContextKey<string | undefined> = createContextKey<stri
 });
 
 /**
- * Reads who calls, if the request proves to come from the plugin's own host: by the control token in a header of ours,
- * the certificate of the connection, or the private socket. The token is removed from the request, so that no handler,
- * log or error sees it; so is a caller id that nothing proves.
+ * Runtime id of who calls, if the request proves to come from the plugin's own host: by the control token in a header of
+ * ours, the certificate of the connection, or the private socket. The token is removed from the headers, so that no
+ * handler, log or error sees it; so is a caller id that nothing proves.
  */
-export function readCaller(guard: ControlGuard, request: NodeServerRequest, values: ContextValues): void {
+export function readCaller(guard: ControlGuard, request: NodeServerRequest): string | undefined {
   const token = takeHeader(request, HEADER.controlToken);
   const callerId = takeHeader(request, HEADER.callerId);
-  if (callerId === undefined || !isRuntimeId(callerId)) return;
-  if (!guard.isHost({ token: token ?? "", peer: peerOf(request) })) return;
+  if (callerId === undefined || !isRuntimeId(callerId)) return undefined;
+  if (!guard.isHost({ token: token ?? "", peer: peerOf(request) })) return undefined;
   request.headers[HEADER.callerId] = callerId;
-  values.set(callerIdKey, callerId);
+  return callerId;
 }
 
 /** A header that arrives more than once says nothing: Node joins its values, or gives a list. */

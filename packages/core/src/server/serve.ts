@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
-import { readCaller } from "../control/caller.ts";
+import { callerIdKey, readCaller } from "../control/caller.ts";
 import { createControlGuard } from "../control/control-guard.ts";
 import { checkImplementations, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import { createHealthReporter, type HealthReporter } from "../health/health-reporter.ts";
@@ -132,6 +132,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
       ...installed.flatMap(({ httpRoutes = [] }) => httpRoutes),
       ...(options.httpRoutes ?? []),
     ];
+    const serveHttp = createHttpRouter(routes, onError);
     const handler = createRpcHandler({
       routes: (router) =>
         registerRoutes(router, {
@@ -145,9 +146,12 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
           self,
           onShutdown: (order) => void close(order).catch(onError),
         }),
-      fallback: createHttpRouter(routes, onError),
+      fallback(request, response) {
+        readCaller(guard, request); // for the headers that the route sees
+        serveHttp(request, response);
+      },
       contextValues(request, values) {
-        readCaller(guard, request, values);
+        values.set(callerIdKey, readCaller(guard, request));
         for (const extension of installed) extension.contextValues?.(request, values);
         options.contextValues?.(request, values);
       },
