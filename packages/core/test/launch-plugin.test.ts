@@ -85,6 +85,14 @@ describe("a plugin of ours", { timeout: 30_000 }, () => {
     expect(await plugin.stop({ graceMs: 20_000 })).toMatchObject({ code: 0, how: "asked" });
   });
 
+  it("does not hand on to what it starts itself by what its host knows it", async () => {
+    const strategy = nodeStrategy({ entry: fixture("spawning-plugin.ts") });
+    const plugin = await launchPlugin({ strategy, plugins: { logger } });
+    await (await plugin.dispense("logger")).log({});
+    expect(await plugin.stop({ graceMs: 20_000 })).toMatchObject({ code: 0, how: "asked" });
+    expect(plugin.stderrTail()).toEqual(["inherited: "]);
+  });
+
   it("can still be stopped after a stop with a bad grace", async () => {
     const plugin = await launchPlugin({
       strategy: nodeStrategy({ entry: fixture("logger-plugin.ts") }),

@@ -79,7 +79,10 @@ export interface ServeOptions<Plugins extends PluginSet> {
   readonly graceMs?: number | undefined;
   /** Close on SIGTERM and SIGINT, then let the process end by that signal. Default true. */
   readonly handleSignals?: boolean | undefined;
-  /** Where PORT, HOST_URL and the variables of a launcher are read. Default `process.env`; `{}` ignores them. */
+  /**
+   * Where PORT, HOST_URL and the variables of a launcher are read. Default `process.env`, out of which the launcher's
+   * own, CPG_*, are taken, so that programs this one starts do not inherit them. `{}` ignores them.
+   */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
   /** Hears of errors that no caller gets to see, such as malformed requests. Default: nobody. */
   readonly onError?: ((error: unknown) => void) | undefined;

@@ -19,6 +19,7 @@ import { createRpcHandler } from "../wire/rpc-handler.ts";
 import { parseLaunchEnvironment } from "./environment-schema.ts";
 import type { HostContext } from "./host-extension.ts";
 import { createHttpRouter } from "./http-router.ts";
+import { takeEnvironment } from "./launch-variables.ts";
 import { chooseListenAddress, isLocalOnly } from "./listen-choice.ts";
 import { isPrivateSocket } from "./private-socket.ts";
 import type { ServeOptions } from "./serve-options.ts";
@@ -79,7 +80,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   };
   checkName("selfId", self.selfId);
   checkFreeText("selfVersion", self.selfVersion);
-  const environment = parseLaunchEnvironment(options.environment ?? process.env);
+  const environment = parseLaunchEnvironment(options.environment ?? takeEnvironment());
   const address = chooseListenAddress(options.listen, environment);
   const launchedOnSocket = options.listen === undefined && "socketPath" in address;
   const localOnly = isLocalOnly(address);
