@@ -177,6 +177,31 @@ describe("HTTP beside the RPCs", () => {
     expect(await get(`${server.endpoint}/healthz`)).toMatchObject({ status: 200 });
   });
 
+  it.each([
+    {
+      how: "throws",
+      onError: () => {
+        throw new Error("the log is full");
+      },
+    },
+    { how: "rejects", onError: () => Promise.reject(new Error("the log is full")) },
+  ])("answers 500, and lives on, when onError $how", async ({ onError }) => {
+    await using server = await serveEcho({
+      httpRoutes: [
+        { path: "/rejects", handle: () => Promise.reject(new Error("bug")) },
+        {
+          path: "/throws",
+          handle() {
+            throw new Error("bug");
+          },
+        },
+      ],
+      onError,
+    });
+    expect(await get(`${server.endpoint}/rejects`)).toMatchObject({ status: 500 });
+    expect(await get(`${server.endpoint}/throws`)).toMatchObject({ status: 500 });
+  });
+
   it("answers a Host that is no host with 400, and lives on", async () => {
     await using server = await serveEcho();
     const { port } = new URL(server.endpoint);

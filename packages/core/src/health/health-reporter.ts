@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { callListener } from "../internal/call-listener.ts";
 import { createLatestValue, type LatestValue } from "./latest-value.ts";
 import { checkHealth, effectiveHealth, HEALTHY, type PluginHealth, sameHealth } from "./plugin-health.ts";
 
@@ -81,13 +82,7 @@ export function createHealthReporter(options: HealthReporterOptions): HealthRepo
     if (changed) report = now;
     for (const { name, stream } of watchers) stream.set(watched(name));
     if (!changed) return;
-    for (const listener of [...listeners]) {
-      try {
-        listener(now);
-      } catch (error) {
-        onError(error);
-      }
-    }
+    for (const listener of [...listeners]) callListener(() => listener(now), onError);
   };
 
   return {

@@ -602,6 +602,8 @@ describe("listeners of the identity", () => {
     t.link.onIdentityChange(() => {
       throw new Error("broken listener");
     });
+    const asynchronous: () => unknown = () => Promise.reject(new Error("broken asynchronous listener"));
+    t.link.onIdentityChange(asynchronous);
     t.link.onIdentityChange((identity) => heard.push(identity?.runtimeId));
     const stop = t.link.onIdentityChange(() => heard.push("stopped"));
     stop();
@@ -611,7 +613,7 @@ describe("listeners of the identity", () => {
     const second = t.link.identity?.runtimeId;
     await t.link.close();
     expect(heard).toEqual(["p-1", undefined, second, undefined]);
-    expect(t.events.filter(({ type }) => type === "listener-failed")).toHaveLength(4);
+    expect(t.events.filter(({ type }) => type === "listener-failed")).toHaveLength(8);
   });
 
   it("may close the link; the others hear of everything, in its order", async () => {

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createBackoff } from "@cpg/resilience";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
 import { within } from "../internal/bounded.ts";
+import { callListener } from "../internal/call-listener.ts";
 import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { createAlarm } from "./alarm.ts";
@@ -65,11 +66,11 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   let { hostUrl } = options;
 
   const emit = (event: HostLinkEvent): void => {
-    try {
-      resolved.onEvent(event);
-    } catch {
-      // Whoever observes must not break what is observed.
-    }
+    // Whoever observes must not break what is observed.
+    callListener(
+      () => resolved.onEvent(event),
+      () => {},
+    );
   };
   const identities = createIdentityAnnouncer((error) => emit({ type: "listener-failed", error }));
   const refusedDelayMs = (): number => delays.maxMs * (1 - random() / 2);

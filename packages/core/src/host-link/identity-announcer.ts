@@ -1,3 +1,4 @@
+import { callListener } from "../internal/call-listener.ts";
 import type { LinkIdentity } from "./host-link-options.ts";
 
 /** Tells listeners each change of the plugin's identity once. */
@@ -18,13 +19,7 @@ export function createIdentityAnnouncer(onError: (error: unknown) => void): Iden
     tell(identity) {
       if (identity?.runtimeId === told?.runtimeId && identity?.hostUrl === told?.hostUrl) return;
       told = identity;
-      for (const listener of [...listeners]) {
-        try {
-          listener(identity);
-        } catch (error) {
-          onError(error);
-        }
-      }
+      for (const listener of [...listeners]) callListener(() => listener(identity), onError);
     },
     onChange(listener) {
       // A wrapper, so that one function added twice is two listeners.

@@ -11,7 +11,7 @@ export interface IdentityRecord {
   /** Wall clock. */
   expiresAtMs: number;
   /** Aborts the signal and calls the listeners of the identity, each inside `guard`. */
-  end(error: ConnectError, guard: (call: () => void) => void): void;
+  end(error: ConnectError, guard: (call: () => unknown) => void): void;
 }
 
 interface RecordFacts {

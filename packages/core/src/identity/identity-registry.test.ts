@@ -198,7 +198,7 @@ describe("identity registry", () => {
     expect(forgotten).toEqual([]);
   });
 
-  it("keeps a listener that throws from harming others", () => {
+  it("keeps a listener that throws from harming others", async () => {
     const errors: unknown[] = [];
     const { identities } = setUp({ onError: (error) => errors.push(String(error)) });
     const { identity } = identities.issue({ selfId: "a" });
@@ -210,10 +210,14 @@ describe("identity registry", () => {
     identities.onEnd(() => {
       throw new Error("thrown by all");
     });
+    const rejects: () => unknown = () => Promise.reject(new Error("rejected"));
+    const asynchronous = identities.onEnd(rejects);
     const stop = identities.onEnd((_identity, reason) => ends.push(reason));
     identities.revoke(identity.runtimeId);
+    await Promise.resolve();
+    asynchronous();
     expect([errors, ends]).toEqual([
-      ["Error: thrown by own", "Error: thrown by all"],
+      ["Error: thrown by own", "Error: thrown by all", "Error: rejected"],
       ["own", "revoked"],
     ]);
     stop();

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, type Peer, systemClock } from "@cpg/resilience";
+import { callListener } from "../internal/call-listener.ts";
 import { DEFAULT_TOKEN_TTL_MS } from "../protocol/constants.ts";
 import { checkFreeText, checkName } from "../protocol/field-rules.ts";
 import { endedIdentity, invalidIdentity } from "./identity-error.ts";
@@ -103,13 +104,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
   let timer: AbortController | undefined;
   let closed = false;
 
-  const report = (call: () => void): void => {
-    try {
-      call();
-    } catch (error) {
-      onError(error);
-    }
-  };
+  const report = (call: () => unknown): void => callListener(call, onError);
 
   /** Makes `state` the state of the record, with what follows from it. */
   const enter = (record: IdentityRecord, state: IdentityState): void => {

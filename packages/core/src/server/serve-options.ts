@@ -84,7 +84,7 @@ export interface ServeOptions<Plugins extends PluginSet> {
    * own, CPG_*, are taken, so that programs this one starts do not inherit them. `{}` ignores them.
    */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Hears of errors that no caller gets to see, such as malformed requests. Default: nobody. */
+  /** Hears of errors that no caller gets to see, such as malformed requests. What it throws is dropped. Default: nobody. */
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
 }

@@ -9,6 +9,7 @@ import type { HostLink } from "../host-link/host-link.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../identity/identity-registry.ts";
 import { loopbackPeers } from "../identity/loopback-peers.ts";
 import { identityGate, requireIdentity } from "../identity/require-identity.ts";
+import { callListener } from "../internal/call-listener.ts";
 import { runAll } from "../internal/run-all.ts";
 import { formatReadyLine } from "../launch/process/ready-line.ts";
 import { type BoundAddress, type Listener, openListener } from "../listener/listener.ts";
@@ -67,7 +68,13 @@ export interface PluginServer extends AsyncDisposable {
  * const server = await serve({ plugins: { kv }, impls: { kv: new MyKVStore() } });
  */
 export async function serve<const Plugins extends PluginSet>(options: ServeOptions<Plugins>): Promise<PluginServer> {
-  const { plugins, extensions = [], clock = systemClock, onError = () => {} } = options;
+  const { plugins, extensions = [], clock = systemClock } = options;
+  const onError = (error: unknown): void => {
+    callListener(
+      () => options.onError?.(error),
+      () => {},
+    );
+  };
   const { graceMs = DEFAULT_GRACE_MS, handleSignals = true, serverMetadata = {} } = options;
   checkPluginSet(plugins);
   const impls = checkImplementations(plugins, options.impls);

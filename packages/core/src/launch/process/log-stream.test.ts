@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { LogRecord } from "../launch-strategy.ts";
 import { createLogStream } from "./log-stream.ts";
 
-function collect(maxLinesPerSecond: number, onRecord: (record: LogRecord) => void = () => {}) {
+function collect(maxLinesPerSecond: number, onRecord: (record: LogRecord) => unknown = () => {}) {
   const clock = new FakeClock(1_000);
   const records: LogRecord[] = [];
   const stream = createLogStream({
@@ -13,8 +13,9 @@ function collect(maxLinesPerSecond: number, onRecord: (record: LogRecord) => voi
     maxLinesPerSecond,
     clock,
     onLog(record) {
-      onRecord(record);
+      const result = onRecord(record);
       records.push(record);
+      return result;
     },
     intercept: (line) => line === "not for the log",
   });
@@ -66,6 +67,19 @@ describe("createLogStream", () => {
     expect(records.map(({ line, droppedLines }) => [line, droppedLines])).toEqual([
       ["good", 2],
       ["good", 0],
+    ]);
+  });
+
+  it("counts a record with which an asynchronous receiver failed", async () => {
+    const { records, write } = collect(10, async ({ line }) => {
+      if (line === "bad") throw new Error("log is full");
+    });
+    write("bad\n");
+    await Promise.resolve();
+    write("good\n");
+    expect(records.map(({ line, droppedLines }) => [line, droppedLines])).toEqual([
+      ["bad", 0],
+      ["good", 1],
     ]);
   });
 });

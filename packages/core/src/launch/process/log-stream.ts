@@ -1,4 +1,5 @@
 import type { Clock } from "@cpg/resilience";
+import { callListener } from "../../internal/call-listener.ts";
 import type { LogRecord } from "../launch-strategy.ts";
 import { createLineSplitter, type LineSplitter } from "./line-splitter.ts";
 
@@ -30,11 +31,10 @@ export function createLogStream(options: LogStreamOptions): LineSplitter {
     const record = { plugin, stream, line, truncatedBytes, droppedLines, timeMs: clock.now() };
     droppedLines = 0;
     lastDropped = undefined;
-    try {
-      options.onLog(record);
-    } catch {
-      droppedLines = record.droppedLines + 1;
-    }
+    const drop = (): void => {
+      droppedLines += record.droppedLines + 1;
+    };
+    callListener(() => options.onLog(record), drop);
   };
 
   const splitter = createLineSplitter(maxLineBytes, (line, truncatedBytes) => {
