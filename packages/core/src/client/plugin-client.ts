@@ -2,9 +2,12 @@ import { type Client, Code, ConnectError, type Interceptor } from "@connectrpc/c
 import { type Clock, systemClock } from "@cpg/resilience";
 import { type CheckedPluginSet, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import { type HandshakeResult, shakeHands } from "../handshake/handshake-client.ts";
+import { checkAppProtocolVersions } from "../handshake/version-negotiation.ts";
 import { within } from "../internal/bounded.ts";
 import { DEFAULT_APP_PROTOCOL_VERSION, DEFAULT_MAGIC_COOKIE, type MagicCookie } from "../protocol/constants.ts";
+import { checkFreeText, checkMagicCookie, checkMetadata, checkName } from "../protocol/field-rules.ts";
 import { type CallTransport, type CallTransportOptions, openCallTransport } from "../wire/call-transport.ts";
+import { resolveCallTransportOptions } from "../wire/call-transport-options.ts";
 import { warnOfCleartext } from "../wire/cleartext-warning.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { preferHttp2 } from "./prefer-http2.ts";
@@ -58,7 +61,9 @@ export interface PluginClient<Plugins extends PluginSet> extends AsyncDisposable
    * Connects and shakes hands, once: concurrent calls share the attempt, and after a success the result stays. After a
    * failure the next call tries again.
    * @throws {ConnectError} `unavailable` when the server cannot be reached, `deadline_exceeded` when it does not answer
-   * in time, `failed_precondition` for versions that do not fit, `not_found` for a plugin that the server lacks.
+   * in time, `failed_precondition` for versions that do not fit, `not_found` for a plugin that the server lacks,
+   * `unimplemented` or `unknown` when this is no plugin server, `canceled` when the client is closed; else the reason of
+   * `signal`, which ends the wait of this caller only.
    */
   connect(options?: { readonly signal?: AbortSignal | undefined }): Promise<PluginConnection>;
   /**
@@ -72,7 +77,13 @@ export interface PluginClient<Plugins extends PluginSet> extends AsyncDisposable
 
 type State =
   | { readonly kind: "idle" }
-  | { readonly kind: "connecting"; readonly attempt: Promise<Connected>; readonly abort: AbortController }
+  | {
+      readonly kind: "connecting";
+      readonly attempt: Promise<Connected>;
+      readonly abort: AbortController;
+      /** Resolves when the attempt has let go of its connections, or handed them over. */
+      readonly ended: Promise<unknown>;
+    }
   | { readonly kind: "connected"; readonly connected: Connected }
   | { readonly kind: "closed" };
 
@@ -81,9 +92,13 @@ interface Connected {
   readonly calls: CallTransport;
 }
 
+/** Most of the bound on the handshake that trying HTTP/2 may take: HTTP/1.1 works by then. */
+const upgradeShare = 0.5;
+
 /**
  * A client of one plugin server. Does no I/O until the first `dispense` or `connect`.
- * @throws {TypeError} {RangeError} for bad options, naming the option.
+ * @throws {TypeError} {RangeError} for bad options, naming the option. {ConnectError} `invalid_argument` for names and
+ * metadata against the rules of the protocol.
  * @example
  * await using client = createPluginClient({ endpoint: "http://localhost:8080", plugins: { kv } });
  * const store = await client.dispense("kv");
@@ -108,31 +123,39 @@ export function createPluginClient<const Plugins extends PluginSet>(
   if (httpVersion !== "auto" && httpVersion !== "1.1" && httpVersion !== "2") {
     throw new TypeError(`httpVersion must be "auto", "1.1" or "2", got ${JSON.stringify(httpVersion)}`);
   }
-  if (!(handshakeTimeoutMs > 0)) {
-    throw new RangeError(`handshakeTimeoutMs must be greater than 0, got ${handshakeTimeoutMs}`);
+  if (!(handshakeTimeoutMs > 0 && Number.isFinite(handshakeTimeoutMs))) {
+    throw new RangeError(`handshakeTimeoutMs must be a number of ms greater than 0, got ${handshakeTimeoutMs}`);
   }
+  checkMagicCookie("magicCookie", magicCookie);
+  checkAppProtocolVersions("appProtocolVersions", appProtocolVersions);
+  if (selfId !== undefined) checkName("selfId", selfId);
+  if (selfVersion !== undefined) checkFreeText("selfVersion", selfVersion);
+  if (clientMetadata !== undefined) checkMetadata("clientMetadata", clientMetadata);
   const endpoint = parseEndpoint(options.endpoint);
+  const firstVersion = httpVersion === "2" ? "2" : "1.1";
+  const choices: Omit<CallTransportOptions, "httpVersion"> = {
+    endpoint,
+    interceptors: [...interceptors],
+    protocol: options.protocol,
+    json: options.json,
+    tls: options.tls,
+    connectTimeoutMs: options.connectTimeoutMs,
+    callTimeoutMs: options.callTimeoutMs,
+    pingIntervalMs: options.pingIntervalMs,
+    pingTimeoutMs: options.pingTimeoutMs,
+    maxMessageBytes: options.maxMessageBytes,
+    compression: options.compression,
+    clock,
+  };
+  resolveCallTransportOptions({ ...choices, httpVersion: firstVersion });
   warnOfCleartext(endpoint);
 
-  const open = (version: "1.1" | "2"): CallTransport =>
-    openCallTransport({
-      endpoint,
-      httpVersion: version,
-      interceptors: [...interceptors],
-      protocol: options.protocol,
-      json: options.json,
-      tls: options.tls,
-      connectTimeoutMs: options.connectTimeoutMs,
-      callTimeoutMs: options.callTimeoutMs,
-      pingIntervalMs: options.pingIntervalMs,
-      pingTimeoutMs: options.pingTimeoutMs,
-      maxMessageBytes: options.maxMessageBytes,
-      compression: options.compression,
-      clock,
-    });
+  const open = (version: "1.1" | "2"): CallTransport => openCallTransport({ ...choices, httpVersion: version });
 
   const establish = async (signal: AbortSignal): Promise<Connected> => {
-    const first = open(httpVersion === "2" ? "2" : "1.1");
+    const startedMs = clock.monotonic();
+    const first = open(firstVersion);
+    let calls = first;
     try {
       const result = await shakeHands(first.transport, {
         plugins,
@@ -145,11 +168,16 @@ export function createPluginClient<const Plugins extends PluginSet>(
         signal,
         clock,
       });
-      const upgrade = { http1: first, openHttp2: () => open("2"), timeoutMs: handshakeTimeoutMs, signal };
-      const calls = httpVersion === "auto" && result.http2 ? await preferHttp2(upgrade) : first;
+      if (httpVersion === "auto" && result.http2) {
+        const leftMs = startedMs + handshakeTimeoutMs - clock.monotonic();
+        const timeoutMs = Math.max(0, leftMs) * upgradeShare;
+        calls = await preferHttp2({ http1: first, openHttp2: () => open("2"), timeoutMs, signal, clock });
+      }
+      // Nobody waits for what comes after an abort.
+      signal.throwIfAborted();
       return { calls, connection: { ...result, httpVersion: calls.httpVersion } };
     } catch (reason) {
-      await first.close();
+      await Promise.all([first.close(), calls.close()]);
       throw reason;
     }
   };
@@ -167,10 +195,11 @@ export function createPluginClient<const Plugins extends PluginSet>(
         return state.attempt;
       case "idle": {
         const abort = new AbortController();
+        const { promise: ended, resolve: tellEnded } = Promise.withResolvers<void>();
         const attempt = within(
           clock,
           handshakeTimeoutMs,
-          establish,
+          (signal) => establish(signal).finally(tellEnded),
           () =>
             new ConnectError(
               `no handshake with ${options.endpoint} within ${handshakeTimeoutMs} ms`,
@@ -178,7 +207,7 @@ export function createPluginClient<const Plugins extends PluginSet>(
             ),
           abort.signal,
         );
-        const connecting: State = { kind: "connecting", attempt, abort };
+        const connecting: State = { kind: "connecting", attempt, abort, ended };
         state = connecting;
         attempt.then(
           (result) => {
@@ -204,11 +233,13 @@ export function createPluginClient<const Plugins extends PluginSet>(
         ({ calls }) => calls.close(),
         () => {},
       );
+      await before.ended;
     }
   };
 
   const client: PluginClient<Plugins> = {
     async connect({ signal } = {}) {
+      signal?.throwIfAborted();
       const attempt = connected();
       return (await (signal ? untilAborted(attempt, signal) : attempt)).connection;
     },

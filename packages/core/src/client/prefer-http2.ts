@@ -1,5 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { Clock } from "@cpg/resilience";
 import { HealthService } from "../gen/connectplugin/health/v1/health_pb.ts";
+import { within } from "../internal/bounded.ts";
 import type { CallTransport } from "../wire/call-transport.ts";
 import { createServiceClient } from "./service-client.ts";
 
@@ -7,9 +9,10 @@ export interface PreferHttp2Options {
   /** The transport of HTTP/1.1 that works; closed when HTTP/2 works, too. */
   readonly http1: CallTransport;
   openHttp2(): CallTransport;
-  /** Bound on the call that has to get through, in ms. */
+  /** Bound on the call that has to get through, connecting included, in ms. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  readonly clock: Clock;
 }
 
 /**
@@ -17,10 +20,18 @@ export interface PreferHttp2Options {
  * HTTP/1.1 only, so one call has to get through first.
  * @throws the reason of `signal`, with both transports closed.
  */
-export async function preferHttp2({ http1, openHttp2, timeoutMs, signal }: PreferHttp2Options): Promise<CallTransport> {
+export async function preferHttp2(options: PreferHttp2Options): Promise<CallTransport> {
+  const { http1, openHttp2, timeoutMs, signal, clock } = options;
   const http2 = openHttp2();
+  const health = createServiceClient(HealthService, http2.transport);
   try {
-    await createServiceClient(HealthService, http2.transport).check({}, { signal, timeoutMs });
+    await within(
+      clock,
+      timeoutMs,
+      (attempt) => health.check({}, { signal: attempt }),
+      () => new ConnectError(`no answer over HTTP/2 within ${timeoutMs} ms`, Code.DeadlineExceeded),
+      signal,
+    );
   } catch (reason) {
     if (signal.aborted || provesNothing(ConnectError.from(reason))) {
       await http2.close();

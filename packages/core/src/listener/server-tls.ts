@@ -1,4 +1,5 @@
 import type { TlsOptions } from "node:tls";
+import { readSecureContext } from "../internal/secure-context.ts";
 
 /** TLS of a listener; what is not described here is as in Node's `tls.createServer`. */
 export interface ServerTlsOptions
@@ -21,10 +22,11 @@ export interface ServerTlsOptions
   readonly allowCleartext?: boolean | undefined;
 }
 
-/** Options for `tls.createServer`. @throws {TypeError} without certificate or key. */
+/** Options for `tls.createServer`. @throws {TypeError} naming the field that is missing or cannot be used. */
 export function resolveServerTls(options: ServerTlsOptions, handshakeTimeoutMs: number): TlsOptions {
   const { allowCleartext: _, minVersion = "TLSv1.2", ...rest } = options;
   if (rest.cert === undefined) throw new TypeError("tls.cert is missing");
   if (rest.key === undefined) throw new TypeError("tls.key is missing");
+  readSecureContext({ ...rest, minVersion });
   return { ...rest, minVersion, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout: handshakeTimeoutMs };
 }

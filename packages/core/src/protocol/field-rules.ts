@@ -1,3 +1,4 @@
+import type { MagicCookie } from "./constants.ts";
 import { invalidField } from "./wire-error.ts";
 
 /** Limits of PROTOCOL.md on untrusted fields. Lengths count UTF-8 bytes. */
@@ -68,6 +69,15 @@ export function checkMetadata(field: string, metadata: Readonly<Record<string, s
     checkBytes(`${field} key`, key, FIELD_LIMITS.metadataKeyBytes);
     if (!namePattern.test(key)) throw invalidField(`${field} key`, `must match ${namePattern.source}`);
     checkBytes(`${field}[${key}]`, value, FIELD_LIMITS.metadataValueBytes);
+  }
+}
+
+/** A cookie as this side is configured with it. @throws {TypeError} naming the part. */
+export function checkMagicCookie(option: string, { key, value }: MagicCookie): void {
+  for (const [part, text] of Object.entries({ key, value })) {
+    if (typeof text !== "string" || text === "" || text.includes("\0")) {
+      throw new TypeError(`${option}.${part} must be a string that is not empty and holds no NUL`);
+    }
   }
 }
 

@@ -1,5 +1,8 @@
+import type { SecureContext } from "node:tls";
 import { systemClock } from "@cpg/resilience";
+import { readSecureContext } from "../internal/secure-context.ts";
 import type { CallTransportOptions } from "./call-transport.ts";
+import type { ClientTlsOptions } from "./dial.ts";
 
 /** Bytes of one message, in and out. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -50,6 +53,7 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
     registry,
     interceptors,
     tls,
+    secureContext: secure ? secureContextOf(tls) : undefined,
     connectTimeoutMs,
     callTimeoutMs,
     pingIntervalMs,
@@ -63,6 +67,18 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
     httpGet,
     clock,
   } as const;
+}
+
+function secureContextOf({ ca, cert, key, minVersion = "TLSv1.2", servername }: ClientTlsOptions = {}): SecureContext {
+  // Node throws for it only when the socket is on its way already, and leaves that socket to nobody.
+  if (servername !== undefined && typeof servername !== "string")
+    throw new TypeError("tls.servername must be a string");
+  return readSecureContext({
+    minVersion,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  });
 }
 
 function checkOneOf(name: string, value: string, allowed: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, type SecureContext } from "node:tls";
 import type { Clock } from "@cpg/resilience";
 import { type ConnectionStage, connectionFailed } from "./call-error.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -22,6 +22,8 @@ export interface ClientTlsOptions {
 export interface DialerOptions {
   readonly endpoint: Endpoint;
   readonly tls: ClientTlsOptions | undefined;
+  /** What `tls` says of certificates, keys and versions; for an https endpoint. */
+  readonly secureContext: SecureContext | undefined;
   /** What TLS offers as the protocol above it. */
   readonly alpn: "h2" | "http/1.1";
   /** Bound on the TCP connection and the TLS handshake together, in ms. */
@@ -110,20 +112,17 @@ function deadSocket(error: Error): { readonly socket: Socket; readonly ready: Pr
   return { socket, ready };
 }
 
-function openSocket({ endpoint, tls = {}, alpn }: DialerOptions): Socket {
+function openSocket({ endpoint, tls = {}, secureContext, alpn }: DialerOptions): Socket {
   if (endpoint.kind === "unix") return connectTcp({ path: endpoint.path });
   const { host, port } = endpoint;
   const address = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs };
   if (!endpoint.secure) return connectTcp(address);
-  const { servername = isIP(host) === 0 ? host : undefined, rejectUnauthorized = true, minVersion = "TLSv1.2" } = tls;
+  const { servername = isIP(host) === 0 ? host : undefined, rejectUnauthorized = true } = tls;
   return connectTls({
     ...address,
     ALPNProtocols: [alpn],
     rejectUnauthorized,
-    minVersion,
+    ...(secureContext === undefined ? {} : { secureContext }),
     ...(servername === undefined ? {} : { servername }),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
   });
 }
