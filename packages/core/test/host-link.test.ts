@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
@@ -73,6 +75,36 @@ const impls = { logger: { log: () => ({}) } };
 function startHost(listen: ListenAddress, registered = new Map<string, Registered>()) {
   const extensions = [smallRegistry(registered)];
   return serve({ ...alone, plugins: { logger }, impls, listen, extensions });
+}
+
+/** Passes connections on, but for those that begin with the preface of HTTP/2. */
+async function startHttp1Proxy(port: number) {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("data", (first) => {
+      if (first.toString("latin1").startsWith("PRI")) {
+        socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        return;
+      }
+      const onward = connect(port, "127.0.0.1").on("error", () => socket.destroy());
+      sockets.add(onward);
+      onward.write(first);
+      socket.pipe(onward).pipe(socket);
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
 }
 
 /** A link that is closed with its test, and the events of which can be waited for. */
@@ -193,6 +225,22 @@ describe("a link over real sockets", () => {
     const events = watch[Symbol.asyncIterator]();
     expect(await events.next()).toMatchObject({ value: { serviceType: "x" } });
     await events.return?.();
+  });
+
+  it("stays on HTTP/1.1 behind a proxy that speaks nothing else, whatever the host announces", async () => {
+    const registered = new Map<string, Registered>();
+    await using host = await startHost({ port: 0 }, registered);
+    await using proxy = await startHttp1Proxy(Number(new URL(host.endpoint).port));
+    await using t = startLink({ hostUrl: proxy.url });
+    t.link.start();
+    const { runtimeId } = await t.link.whenLinked();
+    expect([...registered.values()]).toMatchObject([{ runtimeId }]);
+    await createClient(RuntimeService, t.link.transport).renewIdentity({});
+    expect(t.events.filter((event) => event.type === "state").map(({ state }) => state)).toEqual([
+      "connecting",
+      "registering",
+      "linked",
+    ]);
   });
 
   it("that nobody answers is closed within its bound", async () => {

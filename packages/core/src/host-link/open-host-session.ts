@@ -6,6 +6,7 @@ import type { HostConnections } from "./host-connections.ts";
 import type { HostLinkEvent, ResolvedLinkOptions } from "./host-link-options.ts";
 import { createHostSession, type HostSession } from "./host-session.ts";
 import { failureOf } from "./link-error.ts";
+import { reachesHttp2 } from "./reaches-http2.ts";
 
 export interface OpenHostSessionOptions extends ResolvedLinkOptions {
   readonly connections: HostConnections;
@@ -58,7 +59,9 @@ export async function openHostSession(
     throw new ConnectError("the host shook hands but issued no identity: it takes no plugins", Code.FailedPrecondition);
   }
   const renewable = facts !== undefined && announces(facts.serverMetadata, SERVER_METADATA.runtime, "1");
-  const address = { hostUrl, httpVersion: facts?.http2 ? "2" : "1.1" } as const;
+  const http2 =
+    facts?.http2 && (await reachesHttp2(connections.to({ hostUrl, httpVersion: "2" }), { ...options, signal }));
+  const address = { hostUrl, httpVersion: http2 ? "2" : "1.1" } as const;
   return createHostSession({
     address,
     transport: connections.to(address),
