@@ -106,7 +106,7 @@ export interface HostLink extends AsyncDisposable {
   /**
    * The identity, as soon as the plugin is registered.
    * @throws {ConnectError} `deadline_exceeded` naming what the link is doing and its last error; `unavailable` when the
-   * link closes; else the reason of `signal`.
+   * link closes; else the reason of `signal`. {RangeError} for a bad `timeoutMs`.
    */
   whenLinked(options?: WaitOptions): Promise<LinkIdentity>;
   /**
@@ -114,7 +114,10 @@ export interface HostLink extends AsyncDisposable {
    * still call others. Takes at most 10 s and never fails. Idempotent.
    */
   withdraw(): Promise<void>;
-  /** Takes back the registrations and the identity, and ends. Never fails: what the host does not hear, it will notice. */
+  /**
+   * Takes back the registrations and the identity, and ends. Does not fail: what the host does not hear, it will notice.
+   * @throws {RangeError} for a bad `timeoutMs`.
+   */
   close(options?: CloseLinkOptions): Promise<void>;
 }
 
@@ -153,4 +156,9 @@ function cryptoRandom(): number {
 function checkMs(name: string, ms: number): void {
   if (!(Number.isFinite(ms) && ms > 0))
     throw new RangeError(`${name} must be a number of ms greater than 0, got ${ms}`);
+}
+
+/** @throws {RangeError} naming the option. */
+export function checkTimeoutMs(timeoutMs: number): void {
+  if (!(timeoutMs >= 0)) throw new RangeError(`timeoutMs must be a number of ms from 0, got ${timeoutMs}`);
 }

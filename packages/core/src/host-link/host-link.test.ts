@@ -832,6 +832,17 @@ describe("law: when the host is back", () => {
   );
 });
 
+describe("a bad timeoutMs", () => {
+  it.each([Number.NaN, -1])("%d is refused, and changes nothing", async (timeoutMs) => {
+    await using t = startLink();
+    await t.linked();
+    const refused = /^timeoutMs must be a number of ms from 0/;
+    await expect(t.link.whenLinked({ timeoutMs })).rejects.toThrow(refused);
+    await expect(t.link.close({ timeoutMs })).rejects.toThrow(refused);
+    expect(t.link.state).toBe("linked");
+  });
+});
+
 describe("options", () => {
   it.each([
     { option: "heartbeatMs", link: { heartbeatMs: 0 } },

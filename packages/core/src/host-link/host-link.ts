@@ -10,6 +10,7 @@ import { createAuthenticatedTransport } from "./authenticated-transport.ts";
 import { createHeldSessions } from "./held-sessions.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";
 import {
+  checkTimeoutMs,
   type HostLink,
   type HostLinkEvent,
   type HostLinkOptions,
@@ -266,7 +267,8 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       return true;
     },
     onIdentityChange: identities.onChange,
-    whenLinked({ timeoutMs = 10_000, signal } = {}) {
+    async whenLinked({ timeoutMs = 10_000, signal } = {}) {
+      checkTimeoutMs(timeoutMs);
       const wait = (waiting: AbortSignal) =>
         new Promise<LinkIdentity>((resolve, reject) => {
           const look = () => {
@@ -280,18 +282,19 @@ export function createHostLink(options: HostLinkOptions): HostLink {
           waiting.addEventListener("abort", () => waiters.delete(look), { once: true });
           look();
         });
-      return within(clock, timeoutMs, wait, () => linkDown(state.kind, lastError, Code.DeadlineExceeded), signal);
+      return await within(clock, timeoutMs, wait, () => linkDown(state.kind, lastError, Code.DeadlineExceeded), signal);
     },
     withdraw() {
       withdrawing ??= bounded(withdrawMs, (signal) => sessions.withdraw(signal));
       return withdrawing;
     },
-    close({ timeoutMs = 5_000, signal } = {}) {
+    async close({ timeoutMs = 5_000, signal } = {}) {
+      checkTimeoutMs(timeoutMs);
       const cut = () => hurry.abort();
       if (signal?.aborted) cut();
       else signal?.addEventListener("abort", cut, { once: true });
       closing ??= close(timeoutMs);
-      return closing.finally(() => signal?.removeEventListener("abort", cut));
+      await closing.finally(() => signal?.removeEventListener("abort", cut));
     },
     [Symbol.asyncDispose]: () => link.close(),
   };
