@@ -100,9 +100,8 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     };
     lives.set(session, live);
     session.unref(); // until it has calls
-    session.setTimeout(idleTimeoutMs, () => {
-      if (live.streams === 0) retire(live);
-    });
+    // The socket's, because Node keeps a session for as long as its own timer would have run.
+    socket.setTimeout(idleTimeoutMs).on("timeout", () => retire(live));
     session.on("goaway", () => retire(live));
     session.once("close", () => retire(live));
     current = live;
@@ -162,6 +161,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     live.streams++;
     if (live.streams === 1) {
       live.session.ref();
+      live.socket.setTimeout(0);
       if (pingIntervalMs > 0) {
         // Silence while nobody called says nothing.
         live.lastAliveMs = clock.monotonic();
@@ -178,6 +178,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
       live.heartbeat?.abort();
       live.heartbeat = undefined;
       live.session.unref();
+      live.socket.setTimeout(idleTimeoutMs);
       // Node keeps a session that was told to go away even after its last stream.
       if (!isUsable(live)) retire(live);
     });
