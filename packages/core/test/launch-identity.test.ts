@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { LaunchError, launchPlugin, nodeStrategy } from "@cpg/core";
 import { PluginControl, PluginIdentity } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
@@ -16,6 +17,7 @@ describe("a managed plugin", () => {
     const plugin = await launchPlugin({ strategy: nodeStrategy({ entry: linked }), plugins: { echo }, host });
     const { identity } = plugin;
     expect(identity?.selfId).toBe("linked");
+    expect(inspect(plugin, { depth: 9 }) + JSON.stringify(plugin)).not.toContain(plugin.controlToken);
     // The plugin answers with the runtime id of its link, once its link can call the host.
     const { text } = await (await plugin.dispense("echo")).unary({ text: "who are you?" });
     expect(text).toBe(identity?.runtimeId);

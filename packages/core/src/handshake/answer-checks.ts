@@ -1,6 +1,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import type { HandshakeResponse, PluginInfo } from "../gen/connectplugin/v1/handshake_pb.ts";
+import { hideProperty } from "../internal/hide-property.ts";
 import { CORE_PROTOCOL_VERSION } from "../protocol/constants.ts";
 import { checkFreeText, checkMetadata, FIELD_LIMITS } from "../protocol/field-rules.ts";
 import { invalidField } from "../protocol/wire-error.ts";
@@ -96,7 +97,7 @@ export function checkFacts({ serverMetadata, hostCapabilities }: HandshakeRespon
 /** A runtime identity as its holder knows it. */
 export interface HeldIdentity {
   readonly runtimeId: string;
-  /** The secret that proves it. */
+  /** The secret that proves it. Not enumerable: logs do not show it. */
   readonly runtimeToken: string;
   /** Time to live; undefined when the host did not tell. */
   readonly ttlMs: number | undefined;
@@ -112,7 +113,7 @@ export function receivedIdentity(answer: HandshakeResponse): HeldIdentity | unde
   if (ttlMs !== undefined && !(ttlMs > 0)) {
     throw invalidField(answerField("runtime_token_ttl"), "must be longer than 0");
   }
-  return { runtimeId, runtimeToken, ttlMs };
+  return hideProperty({ runtimeId, runtimeToken, ttlMs }, "runtimeToken");
 }
 
 function checkCredential(field: string, value: string, maxBytes: number): void {

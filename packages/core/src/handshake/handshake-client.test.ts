@@ -85,6 +85,7 @@ describe("shakeHands", () => {
     expect(result.plugins.get("probe")).toMatchObject({ name: "probe", version: "1.2.3", servicePath });
     expect(result.plugins.get("probe")?.requires).toMatchObject([{ type: "logger", minVersion: "1.0.0" }]);
     const { runtimeId = "", runtimeToken = "", ttlMs } = result.identity ?? {};
+    expect(JSON.stringify(result)).not.toContain(runtimeToken);
     expect(ttlMs).toBe(5_000);
     expect(identities.verify(runtimeId, runtimeToken)).toMatchObject({
       selfId: "Me",

@@ -66,13 +66,8 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const managed = options.hostUrl === undefined;
   let { hostUrl } = options;
 
-  const emit = (event: HostLinkEvent): void => {
-    // Whoever observes must not break what is observed.
-    callListener(
-      () => resolved.onEvent(event),
-      () => {},
-    );
-  };
+  const ignore = () => {}; // whoever observes must not break what is observed
+  const emit = (event: HostLinkEvent): void => callListener(() => resolved.onEvent(event), ignore);
   const identities = createIdentityAnnouncer((error) => emit({ type: "listener-failed", error }));
   const refusedDelayMs = (): number => delays.maxMs * (1 - random() / 2);
 

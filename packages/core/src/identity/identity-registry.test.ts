@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
@@ -196,6 +197,13 @@ describe("identity registry", () => {
     expect(late.ended.reason).toMatchObject({ code: Code.Unauthenticated, cause: { fault: "revoked" } });
     expect(heard).toEqual([ended.reason, late.ended.reason]);
     expect(forgotten).toEqual([]);
+  });
+
+  it("does not show a token in logs", () => {
+    const { identities } = setUp();
+    const issued = identities.issue({ selfId: "a" });
+    expect(identities.verify(issued.identity.runtimeId, issued.token)).toBe(issued.identity);
+    expect(inspect({ issued, identities }, { depth: 9 }) + JSON.stringify(issued)).not.toContain(issued.token);
   });
 
   it("keeps a listener that throws from harming others", async () => {

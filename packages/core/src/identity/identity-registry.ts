@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type Clock, type Peer, systemClock } from "@cpg/resilience";
 import { callListener } from "../internal/call-listener.ts";
+import { hideProperty } from "../internal/hide-property.ts";
 import { DEFAULT_TOKEN_TTL_MS } from "../protocol/constants.ts";
 import { checkFreeText, checkName } from "../protocol/field-rules.ts";
 import { endedIdentity, invalidIdentity } from "./identity-error.ts";
@@ -39,7 +40,7 @@ export interface IssueRequest {
 
 export interface IssuedIdentity {
   readonly identity: RuntimeIdentity;
-  /** The secret that proves the identity. Only this object ever holds it. */
+  /** The secret that proves the identity. Only this object ever holds it. Not enumerable: logs do not show it. */
   readonly token: string;
   readonly ttlMs: number;
 }
@@ -195,7 +196,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       live.set(record.identity.runtimeId, record);
       unused.set(record.identity.runtimeId, record);
       startTimer();
-      return { identity: record.identity, token, ttlMs };
+      return hideProperty({ identity: record.identity, token, ttlMs }, "token");
     },
     verify(runtimeId, token) {
       const record = find(runtimeId);

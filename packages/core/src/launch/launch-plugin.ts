@@ -8,6 +8,7 @@ import {
 } from "../client/plugin-client.ts";
 import { type CheckedPluginSet, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
+import { hideProperty } from "../internal/hide-property.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { askToStop } from "./ask-to-stop.ts";
 import { assignIdentity, type ManagingHost } from "./assign-identity.ts";
@@ -54,7 +55,7 @@ export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposab
   readonly pid: number | undefined;
   /** Resolves when the plugin has ended, for whatever reason. Never rejects. */
   readonly exited: Promise<ExitReport>;
-  /** What proves this host to the plugin, as `control_token`. Secret. */
+  /** What proves this host to the plugin, as `control_token`. Secret, and not enumerable: logs do not show it. */
   readonly controlToken: string;
   /** The identity that the host gave it, if one did. */
   readonly identity: RuntimeIdentity | undefined;
@@ -167,5 +168,5 @@ export async function launchPlugin<const Plugins extends PluginSet>(
       await launched.stop();
     },
   };
-  return launched;
+  return hideProperty(launched, "controlToken");
 }
