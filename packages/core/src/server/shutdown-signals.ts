@@ -1,8 +1,11 @@
 const signals = ["SIGTERM", "SIGINT"] as const;
 type ShutdownSignal = (typeof signals)[number];
 
+/** Of the servers that no signal has reached yet. */
 const closers = new Set<(signal: ShutdownSignal) => Promise<void>>();
-let stopping = false;
+/** The closing that a signal began, until it is done or a second signal came. */
+let stopping: Promise<unknown> | undefined;
+let listening = false;
 
 /**
  * Runs `close` when the process is told to end, and lets the process end by that signal once every `close` of this
@@ -10,30 +13,41 @@ let stopping = false;
  * signal ends it at once. Returns how to take `close` back.
  */
 export function onShutdownSignal(close: (signal: ShutdownSignal) => Promise<void>): () => void {
-  if (closers.size === 0) for (const signal of signals) process.on(signal, stop);
+  listen();
   closers.add(close);
   return () => {
-    closers.delete(close);
-    if (closers.size === 0 && !stopping) release();
+    if (closers.delete(close) && closers.size === 0 && stopping === undefined) release();
   };
+}
+
+function listen(): void {
+  if (!listening) for (const signal of signals) process.on(signal, stop);
+  listening = true;
 }
 
 function release(): void {
   for (const signal of signals) process.removeListener(signal, stop);
+  listening = false;
 }
 
 function stop(signal: ShutdownSignal): void {
-  if (stopping) {
+  if (stopping !== undefined) {
     endBy(signal);
     return;
   }
-  stopping = true;
-  void Promise.allSettled([...closers].map((close) => close(signal))).then(() => endBy(signal));
+  const told = [...closers];
+  closers.clear();
+  const done = Promise.allSettled(told.map((close) => close(signal)));
+  stopping = done;
+  void done.then(() => {
+    if (stopping === done) endBy(signal);
+  });
 }
 
 function endBy(signal: ShutdownSignal): void {
   release();
-  stopping = false;
+  stopping = undefined;
   // Whoever else listens for this signal decides about the end of the process.
   if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  else if (closers.size > 0) listen();
 }
