@@ -27,6 +27,12 @@ describe("status", () => {
     expect([health.status(""), health.status("kv"), health.status("log")]).toEqual([all, kv, log]);
   });
 
+  it("refuses a status that is none, and keeps what was", () => {
+    const health = createHealthReporter({ plugins: ["kv"] });
+    expect(() => health.set("kv", JSON.parse('"healthy"'))).toThrow('status must be "serving" or "not-serving"');
+    expect(health.status("kv")).toBe("serving");
+  });
+
   it("is undefined for a name that is no plugin, and stays so when the server drains", () => {
     const health = reporter();
     expect(health.status("other")).toBeUndefined();

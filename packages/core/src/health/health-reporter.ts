@@ -7,7 +7,7 @@ export type ServingStatus = "serving" | "not-serving";
 
 /** Whether a server can take calls, as a whole and plugin by plugin. */
 export interface HealthReporter {
-  /** Tells whether one plugin can take calls. All can in the beginning. @throws {TypeError} for an unknown name. */
+  /** Tells whether one plugin can take calls. All can in the beginning. @throws {TypeError} for an unknown name or status. */
   set(plugin: string, status: ServingStatus): void;
   /** Of one plugin, or with "" of the server as a whole. Undefined for an unknown name. */
   status(name: string): ServingStatus | undefined;
@@ -88,6 +88,9 @@ export function createHealthReporter(options: HealthReporterOptions): HealthRepo
   return {
     set(plugin, newStatus) {
       if (!statuses.has(plugin)) throw new TypeError(`there is no plugin "${plugin}" to set the status of`);
+      if (newStatus !== "serving" && newStatus !== "not-serving") {
+        throw new TypeError(`status must be "serving" or "not-serving", got ${JSON.stringify(newStatus)}`);
+      }
       statuses.set(plugin, newStatus);
       tell();
     },
