@@ -5,6 +5,9 @@ import type { IdentityRegistry } from "../identity/identity-registry.ts";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
 import type { HttpRoute } from "./http-route.ts";
 
+/** Bound on the shutdown step of one extension, which may have to stop programs with a grace of their own. */
+export const SHUTDOWN_STEP_MS = 60_000;
+
 /** What a server lends to its extensions. */
 export interface HostContext {
   /** The runtime identities of the plugins that shook hands with this server. */
@@ -45,7 +48,10 @@ export interface InstalledExtension {
   contextValues?(request: NodeServerRequest, values: ContextValues): void;
   /** Facts for the answer of each handshake. */
   handshakeFacts?(): HandshakeFacts;
-  /** Ends what the extension started. Runs after the last call has ended, in reverse order of installation. */
+  /**
+   * Ends what the extension started. Runs after the last call has ended, in reverse order of installation, also when
+   * the server fails to start; the server waits for it for 60 s.
+   */
   shutdown?(): void | Promise<void>;
 }
 

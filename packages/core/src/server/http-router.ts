@@ -18,10 +18,16 @@ export function createHttpRouter(routes: readonly HttpRoute[], onError: (error: 
     const fail = (error: unknown): void => {
       onError(error);
       if (response.headersSent) response.destroy();
-      else answer(response, 500, "internal error\n");
+      else {
+        // Those of another answer, its length for one.
+        for (const name of response.getHeaderNames()) response.removeHeader(name);
+        answer(response, 500, "internal error\n");
+      }
     };
     try {
-      route.handle(request, response)?.catch(fail);
+      // Programs without types return other things, too.
+      const result: unknown = route.handle(request, response);
+      if (result instanceof Promise) result.catch(fail);
     } catch (error) {
       fail(error);
     }

@@ -9,20 +9,23 @@ import type { HostLink } from "../host-link/host-link.ts";
 import { createIdentityRegistry, type IdentityRegistry } from "../identity/identity-registry.ts";
 import { loopbackPeers } from "../identity/loopback-peers.ts";
 import { identityGate, requireIdentity } from "../identity/require-identity.ts";
+import { within } from "../internal/bounded.ts";
 import { callListener } from "../internal/call-listener.ts";
 import { runAll } from "../internal/run-all.ts";
 import { formatReadyLine } from "../launch/process/ready-line.ts";
 import { type BoundAddress, type Listener, openListener } from "../listener/listener.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
-import { checkFreeText, checkMetadata, checkName } from "../protocol/field-rules.ts";
+import { checkFreeText, checkName } from "../protocol/field-rules.ts";
 import { warnOfCleartextListener } from "../wire/cleartext-warning.ts";
 import { createRpcHandler } from "../wire/rpc-handler.ts";
+import { checkGrace, checkServeOptions, normalizeUrl } from "./check-serve-options.ts";
 import { parseLaunchEnvironment } from "./environment-schema.ts";
-import type { HostContext } from "./host-extension.ts";
+import { type HostContext, type InstalledExtension, SHUTDOWN_STEP_MS } from "./host-extension.ts";
 import { createHttpRouter } from "./http-router.ts";
 import { takeEnvironment } from "./launch-variables.ts";
 import { chooseListenAddress, isLocalOnly } from "./listen-choice.ts";
 import { isPrivateSocket } from "./private-socket.ts";
+import { setContextValues } from "./request-context.ts";
 import type { ServeOptions } from "./serve-options.ts";
 import { createServerLink } from "./server-link.ts";
 import { registerRoutes } from "./server-routes.ts";
@@ -75,11 +78,10 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
       () => {},
     );
   };
-  const { graceMs = DEFAULT_GRACE_MS, handleSignals = true, serverMetadata = {} } = options;
+  const { graceMs = DEFAULT_GRACE_MS, handleSignals = true } = options;
   checkPluginSet(plugins);
   const impls = checkImplementations(plugins, options.impls);
-  checkGrace(graceMs);
-  checkMetadata("serverMetadata", serverMetadata);
+  checkServeOptions(options);
   const [first] = Object.values(plugins);
   const self = {
     selfId: options.selfId ?? first?.name ?? "",
@@ -114,7 +116,8 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
     clock,
   });
   let listener: Listener | undefined;
-  const publicUrl = () => options.publicUrl ?? listener?.endpoint ?? "";
+  const ownUrl = options.publicUrl === undefined ? undefined : normalizeUrl("publicUrl", options.publicUrl);
+  const publicUrl = () => ownUrl ?? listener?.endpoint ?? "";
   const link = createServerLink({ options, environment, self, health, clock, baseUrl: publicUrl });
   const shutdown = createShutdown({ clock });
   const host: HostContext = {
@@ -126,20 +129,29 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
     draining: shutdown.draining,
     publicUrl,
   };
-  const installed = extensions.map((extension) => extension.install(host));
+  const installed: InstalledExtension[] = [];
+  const shutDown = (extension: InstalledExtension, name = "") =>
+    within(
+      clock,
+      SHUTDOWN_STEP_MS,
+      async () => extension.shutdown?.(),
+      () => new Error(`extension "${name}" did not shut down within ${SHUTDOWN_STEP_MS} ms`),
+    );
   const cleanUp = () =>
     runAll("shutdown steps failed", [
-      ...installed.map((extension) => () => extension.shutdown?.()).reverse(),
+      ...installed.map((extension, index) => () => shutDown(extension, extensions[index]?.name)).reverse(),
       () => link?.close(),
       () => identities.close(),
     ]);
 
   try {
+    for (const extension of extensions) installed.push(extension.install(host));
     const routes = [
       ...createHealthRoutes(health),
       ...installed.flatMap(({ httpRoutes = [] }) => httpRoutes),
       ...(options.httpRoutes ?? []),
     ];
+    const contextHooks = [...installed, options];
     const serveHttp = createHttpRouter(routes, onError);
     const handler = createRpcHandler({
       routes: (router) =>
@@ -160,8 +172,7 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
       },
       contextValues(request, values) {
         values.set(callerIdKey, readCaller(guard, request));
-        for (const extension of installed) extension.contextValues?.(request, values);
-        options.contextValues?.(request, values);
+        for (const hook of contextHooks) setContextValues(hook, request, values, onError);
       },
       maxMessageBytes: options.maxMessageBytes,
       maxResponseBytes: options.maxResponseBytes,
@@ -210,8 +221,4 @@ export async function serve<const Plugins extends PluginSet>(options: ServeOptio
   link?.start();
   if (environment.readyLine) process.stdout.write(`${formatReadyLine(open.endpoint)}\n`);
   return server;
-}
-
-function checkGrace(ms: number): void {
-  if (!(ms >= 0)) throw new RangeError(`graceMs must be a number of ms from 0, got ${ms}`);
 }

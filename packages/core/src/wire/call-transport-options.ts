@@ -36,7 +36,7 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
   checkRange("pingTimeoutMs", pingTimeoutMs, 1, MAX_TIMER_MS);
   checkRange("idleTimeoutMs", idleTimeoutMs, 1, MAX_TIMER_MS);
   checkRange("maxSockets", maxSockets, 1, 65_535);
-  checkRange("maxMessageBytes", maxMessageBytes, 1, maxMessageLimit);
+  checkMessageBytes("maxMessageBytes", maxMessageBytes);
   checkRange("compressMinBytes", compressMinBytes, 0, maxMessageLimit);
   const secure = endpoint.kind === "tcp" && endpoint.secure;
   if (tls !== undefined && !secure) throw new TypeError("tls is for an https endpoint, and this one is not");
@@ -67,6 +67,11 @@ export function resolveCallTransportOptions(options: CallTransportOptions) {
     httpGet,
     clock,
   } as const;
+}
+
+/** @throws {RangeError} naming the option. */
+export function checkMessageBytes(option: string, bytes: number): void {
+  checkRange(option, bytes, 1, maxMessageLimit);
 }
 
 function secureContextOf({ ca, cert, key, minVersion = "TLSv1.2", servername }: ClientTlsOptions = {}): SecureContext {

@@ -17,7 +17,7 @@ import {
 import { peerKey } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
-import { DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
+import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
 import { bodyOf, endUnreadRequest } from "./end-unread-request.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
 
@@ -46,11 +46,13 @@ export interface RpcHandlerOptions {
  * Serves RPCs over Connect, gRPC and gRPC-Web to any request of Node, of HTTP/1.1 or HTTP/2. This is the server's side
  * of the seam behind which calls travel: above it there are only ConnectRouter and NodeHandler. Responses are
  * compressed only for a caller that asks for it.
- * @throws {TypeError} when two RPCs have the same path.
+ * @throws {TypeError} when two RPCs have the same path. {RangeError} naming the limit.
  */
 export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
   const { fallback, interceptors = [], onError = () => {} } = options;
   const { maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, maxResponseBytes = maxMessageBytes } = options;
+  checkMessageBytes("maxMessageBytes", maxMessageBytes);
+  checkMessageBytes("maxResponseBytes", maxResponseBytes);
   const router = createConnectRouter({
     acceptCompression: [compressionGzip, compressionBrotli],
     interceptors: [...interceptors],
