@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { admitWhen, openAdmission } from "../src/identity/admission.ts";
 import { allowPeers } from "../src/identity/allow-peers.ts";
 import { createIdentityRegistry } from "../src/identity/identity-registry.ts";
+import { connectRaw } from "./support/raw-client.ts";
 import { greeting, handshakePath, post, releasePath, renewPath, startWireServer } from "./wire-protocol-server.ts";
 
 /** "é": one character, two bytes. */
@@ -262,6 +263,20 @@ describe("admission on the wire", () => {
     expect(server.identities.size).toBe(0);
     // Whoever wants no identity needs no admission.
     expect((await post(server.port, handshakePath, greeting, headers)).status).toBe(200);
+  });
+
+  it.each([
+    { hosts: ["localhost"], status: 200 },
+    { hosts: ["localhost", "evil.example"], status: 403 },
+    { hosts: ["evil.example", "localhost"], status: 403 },
+  ])("looks at every Host of HTTP/1.1: $hosts -> $status", async ({ hosts, status }) => {
+    await using server = await startWireServer();
+    using client = await connectRaw({ kind: "tcp", host: "127.0.0.1", port: server.port, secure: false });
+    const body = JSON.stringify(named);
+    const lines = [...hosts.map((host) => `host: ${host}`), "content-type: application/json", "connection: close"];
+    lines.push(`content-length: ${body.length}`);
+    client.write(`POST ${handshakePath} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n${body}`);
+    expect(await client.closed).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   });
 
   it.each([
