@@ -116,6 +116,14 @@ describe("a launch that succeeds", { timeout: 60_000 }, () => {
     });
   });
 
+  it("waits for the other signs when the host fails to watch for the first handshake", async () => {
+    const failed = Promise.withResolvers<never>();
+    const launch = launchFixture("ready-plugin.mjs", {}, { handshakeSeen: failed.promise });
+    failed.reject(new Error("the host is closing"));
+    await using plugin = await launch;
+    expect(plugin.readiness).toBe("ready-line");
+  });
+
   it("tells of a crash later, with its last words", async () => {
     await using plugin = await launchFixture("crash-later.mjs");
     await get(plugin.endpoint).catch(() => {});

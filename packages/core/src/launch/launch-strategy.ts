@@ -24,7 +24,7 @@ export interface LaunchRequest {
   readonly hostUrl?: string | undefined;
   /**
    * Resolves when the plugin's first handshake reached the host: readiness of a plugin that registers itself. May never
-   * resolve. Default: the host does not watch for one.
+   * resolve, or reject, which counts the same. Default: the host does not watch for one.
    */
   readonly handshakeSeen?: Promise<unknown> | undefined;
   /** Receives what the plugin writes. Called synchronously, so it should only pass records on; what it throws is counted and dropped. */

@@ -40,12 +40,14 @@ export async function untilReady(options: ReadinessOptions): Promise<Ready> {
     ways.push(probe.then(() => ({ endpoint: tcp, readiness: "port" })));
   }
   if (handshakeSeen !== undefined) {
-    ways.push(
-      handshakeSeen.then(() => ({
+    const seen = handshakeSeen.then(
+      (): Ready => ({
         endpoint: socketPath !== undefined && isSocket(socketPath) ? `unix:${socketPath}` : tcp,
         readiness: "handshake",
-      })),
+      }),
+      () => new Promise<never>(() => {}), // nobody watches any more
     );
+    ways.push(seen);
   }
   try {
     return await abortable(Promise.race(ways), signal);

@@ -34,6 +34,7 @@ export async function startPlugin(program: PluginProgram, request: LaunchRequest
   const { readyTimeoutMs, clock, signal } = request;
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   signal?.throwIfAborted();
+  request.handshakeSeen?.catch(() => {}); // may reject before anybody waits for it
   const limit = new AbortController();
   const timer = new AbortController();
   const onAbort = () => limit.abort(signal?.reason);
