@@ -7,17 +7,14 @@ import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/p
 import { compressionBrotli, compressionGzip, createNodeHttpClient } from "@connectrpc/connect-node";
 import type { Clock } from "@cpg/resilience";
 import { callError, connectionFailed } from "./call-error.ts";
-import {
-  MAX_TIMER_MS,
-  type ResolvedCallTransportOptions,
-  resolveCallTransportOptions,
-} from "./call-transport-options.ts";
+import { type ResolvedCallTransportOptions, resolveCallTransportOptions } from "./call-transport-options.ts";
 import { type ClientTlsOptions, createDialer, type Dialer } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { createEnvelopeCheck } from "./envelope-check.ts";
 import { createHttp1Agent } from "./http1-agent.ts";
 import { createHttp1Liveness } from "./http1-liveness.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import { boundedTimeout, shortenGrpcTimeout } from "./timeout-header.ts";
 
 export type { ClientTlsOptions } from "./dial.ts";
 
@@ -101,6 +98,7 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
       closed.signal.throwIfAborted();
       throw callError(endpoint, reason);
     };
+    shortenGrpcTimeout(request.header);
     const response = await wire.client(request).catch(onFailure);
     return { ...response, body: checkedBody(response, onFailure) };
   };
@@ -216,8 +214,4 @@ function checkedBody(
       };
     },
   };
-}
-
-function boundedTimeout(timeoutMs: number | undefined): number | undefined {
-  return timeoutMs === undefined ? undefined : Math.min(timeoutMs, MAX_TIMER_MS);
 }

@@ -20,6 +20,7 @@ import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../list
 import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
 import { bodyOf, endUnreadRequest } from "./end-unread-request.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
+import { limitTimeout } from "./timeout-header.ts";
 
 export interface RpcHandlerOptions {
   /** Adds the RPCs. */
@@ -89,6 +90,7 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
       refuse(response);
       return;
     }
+    limitTimeout(universal.header);
     endUnreadRequest(request, response);
     handler({ ...universal, body: bodyOf(request) })
       .then((answer) => universalResponseToNodeResponse(answer, response))
