@@ -111,7 +111,7 @@ describe("an extension", () => {
         httpRoutes: [{ path: `/${name}/`, prefix: true, handle: (_, response) => void response.end(name) }],
         contextValues: (_, values) => void values.set(factKey, `fact of ${name}`),
         handshakeFacts: () => ({
-          serverMetadata: { [`cpg.${name}`]: "1" },
+          serverMetadata: { [`cpg.${name}`]: "1", "cpg.http": "3" },
           capabilities: [{ type: name, version: "1.0.0", endpoint: `${host.publicUrl()}/x` }],
         }),
         shutdown: () => void log.push(`shutdown of ${name}`),
@@ -128,7 +128,7 @@ describe("an extension", () => {
     await using client = echoClient(server.endpoint);
     expect((await (await client.dispense("echo")).unary({})).text).toBe("fact of third");
     const { serverMetadata, capabilities } = await client.connect();
-    expect(serverMetadata).toMatchObject({ "cpg.second": "1", "cpg.third": "1" });
+    expect(serverMetadata).toMatchObject({ "cpg.second": "1", "cpg.third": "1", "cpg.http": "1.1,2" });
     expect(capabilities).toMatchObject([{ type: "second", endpoint: `${server.endpoint}/x` }, { type: "third" }]);
     expect(await get(`${server.endpoint}/second/deep`)).toMatchObject({ status: 200, text: "second" });
     await server.close({ graceMs: 0 });

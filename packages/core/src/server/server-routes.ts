@@ -49,9 +49,10 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
       clock,
       serverMetadata: () => ({
         ...options.serverMetadata,
+        ...Object.assign({}, ...installed.map((extension) => extension.handshakeFacts?.().serverMetadata)),
+        // What this server can do is not for others to say.
         [SERVER_METADATA.http]: "1.1,2",
         ...(admission && { [SERVER_METADATA.runtime]: "1" }),
-        ...Object.assign({}, ...installed.map((extension) => extension.handshakeFacts?.().serverMetadata)),
       }),
       capabilities: () => installed.flatMap((extension) => extension.handshakeFacts?.().capabilities ?? []),
     }),
