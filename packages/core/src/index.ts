@@ -63,6 +63,18 @@ export type {
 export type { HttpRoute } from "./server/http-route.ts";
 export { type CloseOptions, type PluginServer, serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
+export { supervisePlugin } from "./supervision/supervise-plugin.ts";
+export type { SupervisedPlugin, WhenRunningOptions } from "./supervision/supervised-plugin.ts";
+export { type PluginEnd, SupervisionError } from "./supervision/supervision-error.ts";
+export type {
+  ProbeMissed,
+  StateChange,
+  SupervisionCause,
+  SupervisionEvent,
+  SupervisionSnapshot,
+} from "./supervision/supervision-event.ts";
+export type { ProbeOptions, RestartOptions, SupervisePluginOptions } from "./supervision/supervision-options.ts";
+export type { SupervisionStateName } from "./supervision/supervision-state.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
 export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
 export { type Endpoint, formatEndpoint, parseEndpoint } from "./wire/endpoint.ts";

@@ -1,5 +1,5 @@
 import { type Client, createRouterTransport } from "@connectrpc/connect";
-import { createPluginClient, definePlugin, type ServeOptions, serve } from "@cpg/core";
+import { createPluginClient, definePlugin, nodeStrategy, type ServeOptions, serve, supervisePlugin } from "@cpg/core";
 import { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
 import { HealthService } from "@cpg/core/gen/connectplugin/health/v1/health_pb";
 import { describe, expectTypeOf, it } from "vitest";
@@ -29,6 +29,19 @@ describe("types", () => {
     compileOnly(async () => (await client.dispense("logger")).log({ text: "x" }));
     // @ts-expect-error: the field is a string
     compileOnly(async () => (await client.dispense("logger")).log({ message: 1 }));
+  });
+
+  it("dispense of a supervised plugin infers the client, too", () => {
+    const supervise = () => supervisePlugin({ strategy: nodeStrategy({ entry: "x" }), plugins: { logger, health } });
+    compileOnly(() =>
+      expectTypeOf(supervise().dispense<"logger">).returns.resolves.toEqualTypeOf<Client<typeof Logger>>(),
+    );
+    // @ts-expect-error: no plugin of that name
+    compileOnly(() => supervise().dispense("kv"));
+    // @ts-expect-error: the message has no such field
+    compileOnly(async () => (await supervise().dispense("logger")).log({ text: "x" }));
+    // @ts-expect-error: the plugin is called logger
+    compileOnly(() => supervisePlugin({ strategy: nodeStrategy({ entry: "x" }), plugins: { log: logger } }));
   });
 
   it("a key that is not the plugin's name does not compile", () => {
