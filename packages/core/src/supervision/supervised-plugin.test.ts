@@ -85,8 +85,13 @@ async function setUp(options: Options = {}, time: (clock: FakeClock) => Clock = 
       expect(clock.pending).toBe(0);
       expect(plugin.snapshot().waitingCalls).toBe(0);
       expect(plugin.state).toBe("stopped");
-      for (const { number, ended, openTransports } of processes) {
-        expect({ number, ended, openTransports }).toEqual({ number, ended: true, openTransports: 0 });
+      for (const { number, ended, closed, openTransports } of processes) {
+        expect({ number, ended, closed, openTransports }).toEqual({
+          number,
+          ended: true,
+          closed: true,
+          openTransports: 0,
+        });
       }
     },
   };
@@ -366,6 +371,18 @@ describe("calls while no process runs", () => {
     expect(setup.plugin.snapshot().waitingCalls).toBe(0);
   });
 
+  it("as streams that the reader leaves later end their call", async () => {
+    await using setup = await setUp({ onCallsWhileDown: "wait" });
+    const health = await setup.plugin.dispense("health");
+    const messages = health.watch({})[Symbol.asyncIterator]();
+    const first = messages.next();
+    const process = await setup.run();
+    await first;
+    await messages.return?.();
+    await setup.settle();
+    expect(process.calls).toEqual(["watch left"]);
+  });
+
   it("as streams that nobody reads are no unhandled rejection", async () => {
     await using setup = await setUp();
     (await setup.plugin.dispense("health")).watch({});
@@ -387,16 +404,18 @@ describe("calls of a process that ends", () => {
   });
 
   it.each([
-    { called: "breaks connections", onCallsWhileDown: "wait" },
-    { called: "refuses connections", onCallsWhileDown: "fail" },
+    { called: "breaks connections", onCallsWhileDown: "wait", message: /lost: reset/ },
+    { called: "refuses connections", onCallsWhileDown: "fail", message: /cannot connect.*: refused/ },
   ] as const)(
     "are not sent again when it $called and calls $onCallsWhileDown",
-    async ({ called, onCallsWhileDown }) => {
+    async ({ called, onCallsWhileDown, message }) => {
       await using setup = await setUp({ onCallsWhileDown });
       const first = await setup.run();
       first.called = called;
       first.end();
-      expect(Code[(await errorOf(setup.log({}))).code]).toBe("Unavailable");
+      const error = await errorOf(setup.log({}));
+      expect(Code[error.code]).toBe("Unavailable");
+      expect(error.rawMessage).toMatch(message);
     },
   );
 
@@ -517,7 +536,7 @@ describe("probes", () => {
     await setup.run();
     process.end();
     await setup.settle();
-    expect(setup.plugin.snapshot()).toMatchObject({ state: "running", launches: 2 });
+    expect(setup.plugin.snapshot()).toMatchObject({ state: "running", launches: 2, lastEnd: undefined });
   });
 });
 
@@ -594,6 +613,7 @@ describe("stop", () => {
     await setup.settle();
     expect(await setup.plugin.stop()).toBeUndefined();
     expect(setup.launches[0]?.signal.aborted).toBe(true);
+    expect(setup.plugin.snapshot().lastEnd).toBeUndefined();
     expect(await call).toBe("Unavailable stopping");
   });
 

@@ -188,6 +188,10 @@ describe("transition", () => {
     expect(after).toEqual({ kind: "waiting", history: { launch, endsMs: [1_000], previousDelayMs: 10 }, delayMs: 10 });
   });
 
+  it("forgets the ends at a restart by hand, too, after a stable run", () => {
+    expect(transition({ ...restarting, sinceMs: 500 }, exited, rules).history).toEqual(clean);
+  });
+
   it("does not restart at all when maxRestarts is 0", () => {
     expect(transition(running, exited, { ...rules, windowMs: 1, maxRestarts: 0 }).kind).toBe("crash-looping");
   });

@@ -69,8 +69,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let activity = new AbortController();
   let lastEnd: PluginEnd | undefined;
   let restartOptions: StopOptions = {};
-  let stopOptions: StopOptions = {};
-  let stopAsked = false;
+  let stopOptions: StopOptions | undefined;
   const finished = Promise.withResolvers<ExitReport | undefined>();
   const tasks = new Set<Promise<void>>();
   const listeners = new Set<(change: StateChange) => void>();
@@ -238,7 +237,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   /** A restart may be ending the process already, with more patience. */
   const stopWithin = async ({ plugin }: Incarnation): Promise<ExitReport> => {
-    const { graceMs = DEFAULT_GRACE_MS, termGraceMs = defaultTermGraceMs } = stopOptions;
+    const { graceMs = DEFAULT_GRACE_MS, termGraceMs = defaultTermGraceMs } = stopOptions ?? {};
     const timer = new AbortController();
     clock.sleep(graceMs + termGraceMs, timer.signal).then(
       () => track(plugin.kill()),
@@ -281,8 +280,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       dispatch({ type: "restart" }, { cause: "restart" });
     },
     stop(how) {
-      if (!stopAsked) stopOptions = how;
-      stopAsked = true;
+      stopOptions ??= how;
       dispatch({ type: "stop" }, { cause: "stop" });
       return finished.promise;
     },

@@ -58,7 +58,6 @@ export function createWaitingCalls<Process>({ maxWaiting, clock, down }: Waiting
       return waiters.size;
     },
     async wait({ waitMs, timeoutMs = Number.POSITIVE_INFINITY, signal }) {
-      if (signal?.aborted) throw ConnectError.from(signal.reason, Code.Canceled);
       if (waiters.size >= maxWaiting) throw down(`${waiters.size} calls wait for it already`);
       const ms = Math.min(waitMs, timeoutMs);
       const tooLong = () =>

@@ -18,6 +18,9 @@ export class FakeLaunch {
   readonly number: number;
   readonly signal: AbortSignal;
   readonly outcome = Promise.withResolvers<Incarnation>();
+  /** What came of it, if it succeeded in time. */
+  process: FakeProcess | undefined;
+  settled = false;
 
   constructor(number: number, signal: AbortSignal) {
     this.number = number;
@@ -26,17 +29,24 @@ export class FakeLaunch {
 
   succeed(): FakeProcess {
     const process = new FakeProcess(this.number);
+    if (!this.settled) this.process = process;
+    this.settled = true;
     this.outcome.resolve(process);
     return process;
   }
 
   fail(code: Code, message = "no luck"): void {
-    this.outcome.reject(new ConnectError(message, code));
+    this.#reject(new ConnectError(message, code));
   }
 
   /** Fails as a launch does that was given up, once it is. */
   honourAbort(): void {
-    this.signal.addEventListener("abort", () => this.outcome.reject(this.signal.reason), { once: true });
+    this.signal.addEventListener("abort", () => this.#reject(this.signal.reason), { once: true });
+  }
+
+  #reject(reason: unknown): void {
+    this.settled = true;
+    this.outcome.reject(reason);
   }
 }
 
@@ -57,6 +67,8 @@ export class FakeProcess implements Incarnation {
   stubborn = false;
   unkillable = false;
   ended = false;
+  /** Whether its connections were closed. */
+  closed = false;
   openTransports = 0;
   readonly #exit = Promise.withResolvers<ExitReport>();
 
@@ -85,6 +97,7 @@ export class FakeProcess implements Incarnation {
 
   #stop({ graceMs }: StopOptions = {}): Promise<ExitReport> {
     this.calls.push(`stop ${graceMs}`);
+    this.closed = true;
     if (!this.stubborn && !this.unkillable) this.end({ code: 0, how: "asked" });
     return this.unkillable ? this.#kill() : this.#exit.promise;
   }
@@ -93,6 +106,7 @@ export class FakeProcess implements Incarnation {
     if (!this.ended) this.calls.push("kill");
     if (this.unkillable && !this.ended) throw new ConnectError("still there", Code.DeadlineExceeded);
     this.end({ signal: "SIGKILL", how: "sigkill" });
+    this.closed = true;
     return this.#exit.promise;
   }
 
@@ -120,6 +134,7 @@ export class FakeProcess implements Incarnation {
         if (this.called === "is silent") await aborted(signal);
       },
       this.#exit.promise,
+      () => this.calls.push("watch left"),
     );
     return checked(transport, () => {
       if (this.called === "is closed") throw new ConnectError("the transport is closed", Code.Canceled);
@@ -133,6 +148,7 @@ function createPlugin(
   getHealth: (signal: AbortSignal) => Promise<void>,
   log: (text: string, signal: AbortSignal, timeoutMs: number | undefined) => Promise<void> = async () => {},
   ended: Promise<unknown> = Promise.resolve(),
+  onLeft: () => void = () => {},
 ): { transport: Transport } {
   const transport = createRouterTransport((router) => {
     router.service(PluginControl, {
@@ -149,6 +165,7 @@ function createPlugin(
     });
     router.service(HealthService, {
       async *watch(_request, { signal }) {
+        signal.addEventListener("abort", onLeft, { once: true });
         yield { status: 1 };
         await Promise.race([ended, aborted(signal)]);
         throw connectionFailed(endpoint, "call", "reset");
