@@ -52,6 +52,8 @@ export { createLogBuffer, type LogBuffer } from "./launch/log-buffer.ts";
 export { type NodeStrategyOptions, nodeStrategy } from "./launch/process/node-strategy.ts";
 export { type ProcessStrategyOptions, processStrategy } from "./launch/process/process-strategy.ts";
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
+export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
+export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";
 // For packages that extend a host, and for launch strategies.
 export type {
   HandshakeFacts,

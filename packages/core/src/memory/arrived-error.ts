@@ -1,0 +1,27 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { mergeNonProtocolHeaders } from "@connectrpc/connect/protocol";
+import { errorFromJson, errorToJson } from "@connectrpc/connect/protocol-connect";
+import type { CallContext } from "./call-context.ts";
+
+/**
+ * What a handler threw, as its caller gets it: code, message and details of a ConnectError, its metadata among headers and
+ * trailers; of anything else only "internal error". The cause stays on the server.
+ */
+export function arrivedError(thrown: unknown, context: CallContext): ConnectError {
+  const error =
+    thrown instanceof ConnectError
+      ? thrown
+      : new ConnectError("internal error", Code.Internal, undefined, undefined, thrown);
+  const metadata = new Headers(context.touchedHeader);
+  // The metadata of an error that itself came over a wire belongs to that call.
+  if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
+  context.touchedTrailer?.forEach((value, name) => {
+    metadata.append(name, value);
+  });
+  try {
+    return errorFromJson(errorToJson(error, undefined), metadata, error);
+  } catch (reason) {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    return new ConnectError(`failed to serialize Connect Error: ${text}`, Code.Internal);
+  }
+}

@@ -1,0 +1,110 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { requestHeader } from "@connectrpc/connect/protocol-connect";
+import { type Clock, type Peer, peerKey } from "@cpg/resilience";
+import type { MethodEntry } from "./method-entry.ts";
+
+/** What every call of a server has in common. */
+export interface CallSurroundings {
+  readonly clock: Clock;
+  /** Sets context values of one call, beside the peer. */
+  readonly contextValues: ((values: ContextValues) => void) | undefined;
+}
+
+/** What a caller has set. */
+export interface CallFacts {
+  /** A copy of its own; undefined: it set none. */
+  readonly header: Headers | undefined;
+  readonly timeoutMs: number | undefined;
+}
+
+const memoryPeer: Peer = Object.freeze({ network: "memory", address: undefined, port: undefined, tls: undefined });
+const noDeadline = () => undefined;
+const contentType = { unary: "application/proto", stream: "application/connect+proto" };
+
+/**
+ * The context of a handler, whose parts come to be when they are touched: most handlers touch none, and each costs as much
+ * as the rest of a call. A class for its accessors: those of a literal are made anew for each object, at ten times the
+ * price of a call. They are not own properties: a copy by spread lacks them.
+ */
+export class CallContext implements HandlerContext {
+  readonly method: DescMethod;
+  readonly url: string;
+  readonly requestMethod = "POST";
+  readonly protocolName = "connect";
+  readonly timeoutMs: () => number | undefined;
+  readonly #facts: CallFacts;
+  readonly #surroundings: CallSurroundings;
+  #requestHeader: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
+  #values: ContextValues | undefined;
+  #controller: AbortController | undefined;
+  #ended: { readonly reason: unknown } | undefined;
+
+  constructor({ served, url }: MethodEntry, facts: CallFacts, surroundings: CallSurroundings) {
+    const { timeoutMs } = facts;
+    this.method = served.method;
+    this.url = url;
+    this.#facts = facts;
+    this.#surroundings = surroundings;
+    this.timeoutMs = timeoutMs === undefined ? noDeadline : remainingMs(surroundings.clock, timeoutMs);
+  }
+
+  get service(): DescService {
+    return this.method.parent;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
+    return this.#controller.signal;
+  }
+
+  get requestHeader(): Headers {
+    const { timeoutMs, header } = this.#facts;
+    this.#requestHeader ??= requestHeader(this.method.methodKind, true, timeoutMs, header, true);
+    return this.#requestHeader;
+  }
+
+  get responseHeader(): Headers {
+    this.#responseHeader ??= new Headers({
+      "content-type": this.method.methodKind === "unary" ? contentType.unary : contentType.stream,
+    });
+    return this.#responseHeader;
+  }
+
+  get responseTrailer(): Headers {
+    this.#responseTrailer ??= new Headers();
+    return this.#responseTrailer;
+  }
+
+  get values(): ContextValues {
+    if (this.#values === undefined) {
+      this.#values = createContextValues().set(peerKey, memoryPeer);
+      this.#surroundings.contextValues?.(this.#values);
+    }
+    return this.#values;
+  }
+
+  /** The headers if somebody touched them. */
+  get touchedHeader(): Headers | undefined {
+    return this.#responseHeader;
+  }
+
+  get touchedTrailer(): Headers | undefined {
+    return this.#responseTrailer;
+  }
+
+  /** Aborts the signal, whenever it is looked at. The first reason stays. */
+  end(reason: unknown): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = { reason };
+    this.#controller?.abort(reason);
+  }
+}
+
+function remainingMs(clock: Clock, timeoutMs: number): () => number {
+  const dueMs = clock.monotonic() + timeoutMs;
+  return () => dueMs - clock.monotonic();
+}

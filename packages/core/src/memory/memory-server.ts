@@ -1,0 +1,143 @@
+import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
+import { type Clock, systemClock } from "@cpg/resilience";
+import { DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
+import type { Call, OpenCalls } from "./call.ts";
+import type { CallSurroundings } from "./call-context.ts";
+import { serverStopped } from "./call-ends.ts";
+import { checkMessageBytes } from "./check-message-bytes.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./memory-transport.ts";
+import { createMethodTable } from "./method-table.ts";
+
+export interface MemoryServerOptions {
+  /** Adds the RPCs, as with Connect's router. */
+  routes(router: ConnectRouter): void;
+  /** Interceptors of every call, on the side of the server; the first is outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Sets context values for one call. The peer, of network "memory", is there already. */
+  readonly contextValues?: ((values: ContextValues) => void) | undefined;
+  /** Bytes of one message, in and out, as they would be on a wire. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Bytes of one message of a response. Default: `maxMessageBytes`. */
+  readonly maxResponseBytes?: number | undefined;
+  /**
+   * Hands messages over as they are, checked but not copied: for code that is trusted not to change a message that it has
+   * sent or received. Default false.
+   */
+  readonly byReference?: boolean | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** Services of this process that are called as over a wire. */
+export interface MemoryServer extends AsyncDisposable {
+  /** How many handlers run. */
+  readonly inFlight: number;
+  /**
+   * A way to call the services.
+   * @throws {RangeError} for bad options, naming the option.
+   */
+  connect(options?: MemoryTransportOptions): MemoryTransport;
+  /**
+   * Refuses new calls with `unavailable`, waits until the handlers have ended, and after `graceMs` cuts those that run
+   * still: their callers get `unavailable`, their signals abort. Resolves with how many that were. Called again, the
+   * earliest end of a grace wins.
+   */
+  drain(graceMs: number): Promise<{ readonly cut: number }>;
+  /** `drain(0)`. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves RPCs inside this process: without a socket, and without serialising, yet with what a wire does to calls.
+ *
+ * Messages are checked as they would be to be serialised, and copied in both directions, so that neither side sees what
+ * the other changes later; unknown fields stay. Errors arrive with code, message, details and metadata, but without their
+ * cause; what is no ConnectError arrives as `internal`. Headers, trailers, deadlines, cancellation, interceptors and limits
+ * work as over HTTP. A stream hands over one message at a time, when it is asked for. A value of a wrong JavaScript type
+ * is refused even where a serialiser would turn it into text or a number.
+ *
+ * Context values, signal and headers of a handler's context come to be when they are touched. They are accessors: a copy
+ * of the context by spread lacks them, unless the call has interceptors.
+ * @throws {TypeError} when two RPCs have the same path. {RangeError} for bad options, naming the option.
+ * @example
+ * const server = createMemoryServer({ routes: (router) => router.service(KVService, store) });
+ * const client = createClient(KVService, server.connect());
+ */
+export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
+  const { routes, interceptors = [], contextValues, byReference = false, clock = systemClock } = options;
+  const { maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, maxResponseBytes = maxMessageBytes } = options;
+  checkMessageBytes("maxMessageBytes", maxMessageBytes);
+  checkMessageBytes("maxResponseBytes", maxResponseBytes);
+  const methods = createMethodTable(routes, interceptors);
+  const open = new Set<Call>();
+  let idle: PromiseWithResolvers<void> | undefined;
+  let draining: Promise<{ cut: number }> | undefined;
+  let endGrace = new AbortController();
+  let endsAtMs = Number.POSITIVE_INFINITY;
+
+  const calls: OpenCalls & CallSurroundings = {
+    clock,
+    deadlines: createDeadlines(clock),
+    contextValues,
+    add: (call) => void open.add(call),
+    delete(call) {
+      if (open.delete(call) && open.size === 0) idle?.resolve();
+    },
+  };
+
+  const runDrain = async (): Promise<{ cut: number }> => {
+    idle = Promise.withResolvers();
+    if (open.size === 0) return { cut: 0 };
+    const done = idle.promise.then(() => true);
+    for (;;) {
+      const stop = endGrace;
+      const graceOver = clock.sleep(endsAtMs - clock.monotonic(), stop.signal).then(
+        () => false,
+        () => undefined, // all have ended, or the grace became shorter
+      );
+      const ended = await Promise.race([done, graceOver]);
+      stop.abort("the grace is over");
+      if (ended === true) return { cut: 0 };
+      if (ended === false) break;
+    }
+    const cut = [...open].filter((call) => !call.settled);
+    const error = serverStopped();
+    for (const call of cut) call.cut(error, error);
+    return { cut: cut.length };
+  };
+
+  const server: MemoryServer = {
+    get inFlight() {
+      return open.size;
+    },
+    connect: (transportOptions) =>
+      createMemoryTransport(transportOptions, {
+        methods,
+        calls,
+        byReference,
+        maxMessageBytes,
+        maxResponseBytes,
+        refusal: () => (draining === undefined ? undefined : serverStopped()),
+        cutAll(owner, error) {
+          for (const call of open) if (call.owner === owner) call.cut(error, error);
+        },
+      }),
+    drain(graceMs) {
+      if (!(graceMs >= 0)) throw new RangeError(`graceMs must be a number of ms from 0, got ${graceMs}`);
+      const endMs = clock.monotonic() + graceMs;
+      if (endMs < endsAtMs) {
+        endsAtMs = endMs;
+        const before = endGrace;
+        endGrace = new AbortController();
+        before.abort("the grace became shorter");
+      }
+      draining ??= runDrain();
+      return draining;
+    },
+    async close() {
+      await server.drain(0);
+    },
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+  return server;
+}

@@ -1,0 +1,144 @@
+import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type Interceptor,
+  type StreamResponse,
+  type Transport,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { DEFAULT_MAX_MESSAGE_BYTES, MAX_TIMER_MS } from "../wire/call-transport-options.ts";
+import type { OpenCalls } from "./call.ts";
+import type { CallSurroundings } from "./call-context.ts";
+import { abortedBy, transportClosed } from "./call-ends.ts";
+import { checkMessageBytes } from "./check-message-bytes.ts";
+import { createInterceptedCalls, type PlainCalls } from "./intercepted-calls.ts";
+import { createMethodEntry, type MethodEntry } from "./method-entry.ts";
+import type { MethodTable } from "./method-table.ts";
+import { callStream } from "./stream-call.ts";
+import { callUnary } from "./unary-call.ts";
+
+export interface MemoryTransportOptions {
+  /** Interceptors of every call, on the side of the client; the first is outermost. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Time-out of unary calls that set none themselves, in ms. 0: none. Default 60 000. Streams have no total limit. */
+  readonly callTimeoutMs?: number | undefined;
+  /** Bytes of one message, in and out. The smaller limit of client and server counts. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+}
+
+/** Calls to one server in memory. */
+export interface MemoryTransport extends Transport, AsyncDisposable {
+  /** Calls in flight, and later ones, fail with `canceled`. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What a server lends to the transports that call it. */
+export interface MemoryTransportHost {
+  readonly methods: MethodTable;
+  readonly calls: OpenCalls & CallSurroundings;
+  readonly byReference: boolean;
+  readonly maxMessageBytes: number;
+  readonly maxResponseBytes: number;
+  /** Why new calls are refused, if they are. */
+  refusal(): ConnectError | undefined;
+  /** Ends the calls of one owner. */
+  cutAll(owner: object, error: ConnectError): void;
+}
+
+/** The client's side of a server in memory. */
+export function createMemoryTransport(
+  options: MemoryTransportOptions = {},
+  host: MemoryTransportHost,
+): MemoryTransport {
+  const { interceptors = [], callTimeoutMs = 60_000, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
+  checkMessageBytes("maxMessageBytes", maxMessageBytes);
+  if (!Number.isInteger(callTimeoutMs) || callTimeoutMs < 0 || callTimeoutMs > MAX_TIMER_MS) {
+    throw new RangeError(`callTimeoutMs must be a whole number from 0 to ${MAX_TIMER_MS}, got ${callTimeoutMs}`);
+  }
+  const owner = {};
+  const entries = new Map<DescMethod, MethodEntry>();
+  let closed = false;
+
+  const entryOf = (method: DescMethod): MethodEntry => {
+    const known = entries.get(method);
+    if (known !== undefined) return known;
+    const served = host.methods.find(method);
+    if (served === undefined || served.method.methodKind !== method.methodKind) {
+      throw new ConnectError(`${method.parent.typeName}.${method.name} is not implemented`, Code.Unimplemented);
+    }
+    const entry = createMethodEntry(method, served, {
+      byReference: host.byReference,
+      clientBytes: maxMessageBytes,
+      maxRequestBytes: host.maxMessageBytes,
+      maxResponseBytes: host.maxResponseBytes,
+    });
+    entries.set(method, entry);
+    return entry;
+  };
+  const checkOpen = (signal: AbortSignal | undefined): void => {
+    if (closed) throw transportClosed();
+    const refusal = host.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (signal?.aborted) throw abortedBy(signal);
+  };
+
+  const plain: PlainCalls = {
+    unary(method, { message, header, signal, timeoutMs }) {
+      checkOpen(signal);
+      return callUnary(entryOf(method), { method, message, header, signal, timeoutMs, owner }, host.calls);
+    },
+    stream(method, { messages, header, signal, timeoutMs }) {
+      checkOpen(signal);
+      return callStream(entryOf(method), { method, messages, header, signal, timeoutMs, owner }, host.calls);
+    },
+  };
+  const calls = interceptors.length === 0 ? plain : createInterceptedCalls(plain, interceptors, host.calls.deadlines);
+
+  const transport: MemoryTransport = {
+    unary(method, signal, timeoutMs, header, input, contextValues) {
+      try {
+        const request = {
+          message: input,
+          header: header && new Headers(header),
+          signal,
+          timeoutMs: timeoutOf(timeoutMs ?? callTimeoutMs),
+          contextValues,
+        };
+        return calls.unary(method as DescMethodUnary, request) as Promise<
+          UnaryResponse<typeof method.input, typeof method.output>
+        >;
+      } catch (reason) {
+        return Promise.reject(ConnectError.from(reason));
+      }
+    },
+    stream(method, signal, timeoutMs, header, input, contextValues) {
+      try {
+        const request = {
+          messages: input,
+          header: header && new Headers(header),
+          signal,
+          timeoutMs: timeoutOf(timeoutMs ?? 0),
+          contextValues,
+        };
+        return calls.stream(method as DescMethodStreaming, request) as Promise<
+          StreamResponse<typeof method.input, typeof method.output>
+        >;
+      } catch (reason) {
+        return Promise.reject(ConnectError.from(reason));
+      }
+    },
+    close() {
+      closed = true;
+      host.cutAll(owner, transportClosed());
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: () => transport.close(),
+  };
+  return transport;
+}
+
+/** As with Connect's transports, 0 and less mean none. */
+function timeoutOf(ms: number): number | undefined {
+  return ms > 0 ? ms : undefined;
+}

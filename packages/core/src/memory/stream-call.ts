@@ -1,0 +1,135 @@
+import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
+import { ConnectError, type StreamResponse } from "@connectrpc/connect";
+import { arrivedError } from "./arrived-error.ts";
+import { Call, type CallBounds, type OpenCalls } from "./call.ts";
+import { CallContext, type CallSurroundings } from "./call-context.ts";
+import { callerLeft, callSucceeded } from "./call-ends.ts";
+import { ReceiveLimitError } from "./crossing.ts";
+import { createHandOver } from "./hand-over.ts";
+import type { MethodEntry } from "./method-entry.ts";
+import { createRequestSource, leaveIterator } from "./request-source.ts";
+import { answerStream, type StreamAnswer } from "./stream-answer.ts";
+
+export interface StreamCallRequest extends CallBounds {
+  readonly method: DescMethodStreaming;
+  readonly messages: AsyncIterable<unknown>;
+  readonly header: Headers | undefined;
+}
+
+/**
+ * Resolves when the handler has sent its first message or ended, as headers travel with that. From then on the handler
+ * goes on when the caller reads: each message passes from one to the other, in both directions, and none waits anywhere.
+ */
+export function callStream(
+  entry: MethodEntry,
+  request: StreamCallRequest,
+  calls: OpenCalls & CallSurroundings,
+): Promise<StreamResponse> {
+  const { method } = request;
+  const { served } = entry;
+  const context = new CallContext(entry, request, calls);
+  const trailer = new Headers();
+  const source = createRequestSource(request.messages);
+  let output: AsyncIterator<unknown> | undefined;
+  let answered: StreamAnswer | undefined;
+  let held: Promise<IteratorResult<Message>> | undefined;
+  const started = Promise.withResolvers<StreamResponse>();
+
+  const requests = createHandOver<Message>({
+    async pull() {
+      try {
+        const result = await source.next();
+        return result.done ? end : { done: false, value: entry.request(result.value) };
+      } catch (reason) {
+        const error = ConnectError.from(reason);
+        if (error.cause instanceof ReceiveLimitError) throw error; // the handler's affair
+        call.cut(error, callerLeft);
+        throw callerLeft;
+      }
+    },
+    onLeave: () => source.close(),
+  });
+
+  const leaveOutput = (): void => {
+    const left = output;
+    output = undefined;
+    if (left === undefined) return; // it will come to be, and be left then
+    void leaveIterator(left).then(() => call.handlerEnded());
+  };
+  const failed = (reason: unknown): never => {
+    call.handlerEnded();
+    const error = arrivedError(reason, context);
+    if (call.settle(reason)) source.close();
+    throw error;
+  };
+  const arrived = (result: IteratorResult<unknown>): IteratorResult<Message> => {
+    if (result.done) {
+      call.handlerEnded();
+      (answered?.trailer ?? context.touchedTrailer)?.forEach((value, name) => {
+        trailer.set(name, value);
+      });
+      if (call.settle(callSucceeded)) source.close();
+      return end;
+    }
+    try {
+      return { done: false, value: entry.response(result.value) };
+    } catch (reason) {
+      leaveOutput();
+      return failed(reason);
+    }
+  };
+  const readOutput = (): Promise<IteratorResult<Message>> => {
+    if (output === undefined) return Promise.resolve(end);
+    try {
+      return output.next().then(arrived, failed);
+    } catch (reason) {
+      return Promise.reject(reason).catch(failed);
+    }
+  };
+
+  const responses = createHandOver<Message>({
+    pull() {
+      const first = held;
+      held = undefined;
+      return first ?? readOutput();
+    },
+    onLeave: () => call.cut(callerLeft, callerLeft),
+  });
+
+  const call: Call = new Call(calls, context, request, (error, reason) => {
+    requests.fail(reason);
+    source.close(error);
+    responses.fail(error);
+    started.reject(error);
+    leaveOutput();
+  });
+
+  const begin = async (): Promise<IteratorResult<Message>> => {
+    try {
+      await undefined; // see unary-call.ts
+      if (call.settled) throw callerLeft;
+      if (served.requestGate !== undefined) await served.requestGate(context);
+      answered = await answerStream(served, context, requests);
+      output = answered.messages[Symbol.asyncIterator]();
+    } catch (reason) {
+      return failed(reason);
+    }
+    if (call.settled) leaveOutput();
+    return readOutput();
+  };
+  const first = begin();
+  held = first;
+  const start = (): void =>
+    started.resolve({
+      stream: true,
+      service: method.parent,
+      method,
+      header: new Headers(answered?.header ?? context.responseHeader),
+      trailer,
+      message: responses,
+    });
+  first.then(start, start);
+  return started.promise;
+}
+
+const end: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });
