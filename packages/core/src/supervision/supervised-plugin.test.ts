@@ -675,6 +675,15 @@ describe("stop", () => {
     expect(plugin.state).toBe("stopped");
   });
 
+  it("fails when the process cannot be killed, and is over all the same", async () => {
+    const setup = await setUp();
+    (await setup.run()).unkillable = true;
+    const error = await errorOf(setup.plugin.stop());
+    expect([Code[error.code], error.rawMessage]).toEqual(["DeadlineExceeded", "still there"]);
+    expect(setup.plugin.state).toBe("stopped");
+    expect(setup.clock.pending).toBe(0);
+  });
+
   it.each([{ graceMs: Number.NaN }, { termGraceMs: -1 }])("refuses %o and changes nothing", async (options) => {
     await using setup = await setUp();
     await setup.run();
