@@ -177,6 +177,19 @@ describe("what a message must not hold", () => {
   });
 });
 
+it("two descriptors of one type understand each other, and the receiver's is the one that counts", async () => {
+  const [near, far] = [everyField("proto3"), everyField("proto3")];
+  const [message] = fc.sample(messageOf(near.schema), { numRuns: 1, seed: 3 });
+  const received: Message[] = [];
+  const impl = { unary: (request: Message) => received.push(request) && request };
+  await using server = createMemoryServer({ routes: (router) => router.service(far.service, impl as never) });
+  const { unary } = methodsOf(near.service);
+  const { message: answer } = await server.connect().unary(unary, undefined, undefined, undefined, message as never);
+  const overWire = fromBinary(near.schema, toBinary(near.schema, message as Message));
+  expect(received).toEqual([overWire]);
+  expect(answer).toEqual(overWire);
+});
+
 async function* once<T>(item: T): AsyncGenerator<T, void, void> {
   yield item;
 }
