@@ -14,6 +14,7 @@ import { createEnvelopeCheck } from "./envelope-check.ts";
 import { createHttp1Agent } from "./http1-agent.ts";
 import { createHttp1Liveness } from "./http1-liveness.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import { sentTimeoutMs } from "./sent-timeout.ts";
 import { boundedTimeout, shortenGrpcTimeout } from "./timeout-header.ts";
 
 export type { ClientTlsOptions } from "./dial.ts";
@@ -86,7 +87,7 @@ const algorithms = { gzip: compressionGzip, br: compressionBrotli };
  */
 export function openCallTransport(options: CallTransportOptions): CallTransport {
   const resolved = resolveCallTransportOptions(options);
-  const { endpoint, httpVersion, callTimeoutMs, maxMessageBytes } = resolved;
+  const { endpoint, httpVersion, callTimeoutMs, maxMessageBytes, clock } = resolved;
   const sendCompression = resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression];
   const closed = new AbortController();
   const wire = httpVersion === "2" ? openHttp2(resolved) : openHttp1(resolved);
@@ -96,9 +97,13 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
     const onFailure = (reason: unknown): never => {
       if (request.signal?.aborted) throw ConnectError.from(reason, Code.Canceled);
       closed.signal.throwIfAborted();
-      throw callError(endpoint, reason);
+      const error = callError(endpoint, reason);
+      // The server's clock was faster: it cancels a call whose time is up, and says no more.
+      if (error.code !== Code.Canceled || clock.monotonic() < deadlineMs) throw error;
+      throw new ConnectError("the time of the call is up", Code.DeadlineExceeded, undefined, undefined, error);
     };
     shortenGrpcTimeout(request.header);
+    const deadlineMs = clock.monotonic() + (sentTimeoutMs(request.header) ?? Number.POSITIVE_INFINITY);
     const response = await wire.client(request).catch(onFailure);
     return { ...response, body: checkedBody(response, onFailure) };
   };
