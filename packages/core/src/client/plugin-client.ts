@@ -9,6 +9,7 @@ import { checkFreeText, checkMagicCookie, checkMetadata, checkName } from "../pr
 import { type CallTransport, type CallTransportOptions, openCallTransport } from "../wire/call-transport.ts";
 import { resolveCallTransportOptions } from "../wire/call-transport-options.ts";
 import { warnOfCleartext } from "../wire/cleartext-warning.ts";
+import { checkDirectCallOptions, type DirectEndpoint } from "../wire/direct-endpoint.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { preferHttp2 } from "./prefer-http2.ts";
 import { createServiceClient } from "./service-client.ts";
@@ -28,8 +29,11 @@ type TransportChoices = Pick<
 >;
 
 export interface PluginClientOptions<Plugins extends PluginSet> extends TransportChoices {
-  /** Where the plugins are served: "http://host:port", "https://host:port" or "unix:/absolute/path". */
-  readonly endpoint: string;
+  /**
+   * Where the plugins are served: "http://host:port", "https://host:port" or "unix:/absolute/path"; or what reaches them
+   * without a socket, for which the options about HTTP and TLS have no meaning.
+   */
+  readonly endpoint: string | DirectEndpoint;
   /** The plugins to use. The server has to offer all of them. */
   readonly plugins: Plugins & CheckedPluginSet<Plugins>;
   /** HTTP version of the calls. Default "auto": 2 when the server announces it and it works, else 1.1. */
@@ -53,7 +57,8 @@ export interface PluginClientOptions<Plugins extends PluginSet> extends Transpor
 
 /** What a handshake settled, and the HTTP version that calls use. */
 export interface PluginConnection extends HandshakeResult {
-  readonly httpVersion: "1.1" | "2";
+  /** Undefined: calls do not travel over HTTP. */
+  readonly httpVersion: "1.1" | "2" | undefined;
 }
 
 export interface PluginClient<Plugins extends PluginSet> extends AsyncDisposable {
@@ -110,7 +115,6 @@ export function createPluginClient<const Plugins extends PluginSet>(
   const {
     plugins,
     httpVersion = "auto",
-    interceptors = [],
     magicCookie = DEFAULT_MAGIC_COOKIE,
     appProtocolVersions = [DEFAULT_APP_PROTOCOL_VERSION],
     selfId,
@@ -131,26 +135,9 @@ export function createPluginClient<const Plugins extends PluginSet>(
   if (selfId !== undefined) checkName("selfId", selfId);
   if (selfVersion !== undefined) checkFreeText("selfVersion", selfVersion);
   if (clientMetadata !== undefined) checkMetadata("clientMetadata", clientMetadata);
-  const endpoint = parseEndpoint(options.endpoint);
   const firstVersion = httpVersion === "2" ? "2" : "1.1";
-  const choices: Omit<CallTransportOptions, "httpVersion"> = {
-    endpoint,
-    interceptors: [...interceptors],
-    protocol: options.protocol,
-    json: options.json,
-    tls: options.tls,
-    connectTimeoutMs: options.connectTimeoutMs,
-    callTimeoutMs: options.callTimeoutMs,
-    pingIntervalMs: options.pingIntervalMs,
-    pingTimeoutMs: options.pingTimeoutMs,
-    maxMessageBytes: options.maxMessageBytes,
-    compression: options.compression,
-    clock,
-  };
-  resolveCallTransportOptions({ ...choices, httpVersion: firstVersion });
-  warnOfCleartext(endpoint);
-
-  const open = (version: "1.1" | "2"): CallTransport => openCallTransport({ ...choices, httpVersion: version });
+  const endpointName = typeof options.endpoint === "string" ? options.endpoint : options.endpoint.name;
+  const open = createOpener(options, firstVersion, clock);
 
   const establish = async (signal: AbortSignal): Promise<Connected> => {
     const startedMs = clock.monotonic();
@@ -168,7 +155,7 @@ export function createPluginClient<const Plugins extends PluginSet>(
         signal,
         clock,
       });
-      if (httpVersion === "auto" && result.http2) {
+      if (httpVersion === "auto" && result.http2 && first.httpVersion !== undefined) {
         const leftMs = startedMs + handshakeTimeoutMs - clock.monotonic();
         const timeoutMs = Math.max(0, leftMs) * upgradeShare;
         calls = await preferHttp2({ http1: first, openHttp2: () => open("2"), timeoutMs, signal, clock });
@@ -202,7 +189,7 @@ export function createPluginClient<const Plugins extends PluginSet>(
           (signal) => establish(signal).finally(tellEnded),
           () =>
             new ConnectError(
-              `no handshake with ${options.endpoint} within ${handshakeTimeoutMs} ms`,
+              `no handshake with ${endpointName} within ${handshakeTimeoutMs} ms`,
               Code.DeadlineExceeded,
             ),
           abort.signal,
@@ -258,6 +245,40 @@ export function createPluginClient<const Plugins extends PluginSet>(
     [Symbol.asyncDispose]: () => client.close(),
   };
   return client;
+}
+
+/** @throws {TypeError} {RangeError} naming the option. */
+function createOpener<Plugins extends PluginSet>(
+  options: PluginClientOptions<Plugins>,
+  firstVersion: "1.1" | "2",
+  clock: Clock,
+): (version: "1.1" | "2") => CallTransport {
+  const { callTimeoutMs, maxMessageBytes } = options;
+  const interceptors = [...(options.interceptors ?? [])];
+  if (typeof options.endpoint !== "string") {
+    const direct = options.endpoint;
+    const choices = { interceptors, callTimeoutMs, maxMessageBytes, clock };
+    checkDirectCallOptions(choices);
+    return () => direct.open(choices);
+  }
+  const endpoint = parseEndpoint(options.endpoint);
+  const choices: Omit<CallTransportOptions, "httpVersion"> = {
+    endpoint,
+    interceptors,
+    protocol: options.protocol,
+    json: options.json,
+    tls: options.tls,
+    connectTimeoutMs: options.connectTimeoutMs,
+    callTimeoutMs,
+    pingIntervalMs: options.pingIntervalMs,
+    pingTimeoutMs: options.pingTimeoutMs,
+    maxMessageBytes,
+    compression: options.compression,
+    clock,
+  };
+  resolveCallTransportOptions({ ...choices, httpVersion: firstVersion });
+  warnOfCleartext(endpoint);
+  return (version) => openCallTransport({ ...choices, httpVersion: version });
 }
 
 /** Lets one caller stop waiting for an attempt that others share. */

@@ -98,7 +98,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   const name = options.name ?? Object.keys(plugins)[0] ?? "";
   const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl, handshakeSeen });
 
-  const { endpoint, controlToken, pid } = running;
+  const { endpoint, direct, controlToken, pid } = running;
   const ended = running.exited.then((report): never => {
     throw launchFailed({ plugin: name, stage: "handshake", running, exit: report });
   });
@@ -107,7 +107,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   try {
     client = createPluginClient<Plugins>({
       ...options,
-      endpoint,
+      endpoint: direct ?? endpoint,
       interceptors: [explainEnd(name, running, clock), ...(options.interceptors ?? [])],
     });
   } catch (reason) {
@@ -115,7 +115,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
     throw reason;
   }
   const { interceptors, tls } = options;
-  const control = { endpoint, controlToken, interceptors, tls, clock };
+  const control = { endpoint: direct ?? endpoint, controlToken, interceptors, tls, clock };
   const settle = async (): Promise<RuntimeIdentity | undefined> => {
     await client.connect({ signal });
     return host && (await assignIdentity({ ...control, host, signal }));
@@ -184,6 +184,7 @@ export async function launchPlugin<const Plugins extends PluginSet>(
       return killing;
     },
     openTransport() {
+      if (direct !== undefined) return direct.open({ clock });
       const httpVersion = options.httpVersion === "2" ? "2" : "1.1";
       return openCallTransport({ endpoint: parseEndpoint(endpoint), httpVersion, tls: options.tls, clock });
     },

@@ -1,4 +1,5 @@
 import type { Clock } from "@cpg/resilience";
+import type { DirectEndpoint } from "../wire/direct-endpoint.ts";
 
 /** A way in which a plugin gets to run: a child process, a worker thread, an object in the host's own process. */
 export interface LaunchStrategy {
@@ -34,13 +35,15 @@ export interface LaunchRequest {
 
 /** A plugin that became ready. */
 export interface RunningPlugin {
-  /** Where it listens: "unix:/run/…/p.sock" or "http://127.0.0.1:PORT". */
+  /** Where it listens, "unix:/run/…/p.sock" or "http://127.0.0.1:PORT"; the name of `direct` for one without a socket. */
   readonly endpoint: string;
+  /** How it is called, if it has no socket. */
+  readonly direct?: DirectEndpoint | undefined;
   /** What proves this host to the plugin. Secret. */
   readonly controlToken: string;
   readonly pid?: number | undefined;
   /** What showed that it was ready. */
-  readonly readiness: "ready-line" | "port" | "handshake";
+  readonly readiness: "ready-line" | "ready-message" | "port" | "handshake";
   /** Resolves when the plugin has ended, for whatever reason, and nothing of it is left. Never rejects. */
   readonly exited: Promise<ExitReport>;
   /** The last lines it wrote to stderr, oldest first. */
@@ -72,8 +75,8 @@ export interface ExitReport {
   readonly code: number | null;
   /** The signal that ended it, such as "SIGKILL", or null. */
   readonly signal: string | null;
-  /** What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL. */
-  readonly how: "exited" | "asked" | "sigterm" | "sigkill";
+  /** What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL, or ended its thread. */
+  readonly how: "exited" | "asked" | "sigterm" | "sigkill" | "terminated";
 }
 
 /** One line that a plugin wrote. */

@@ -7,8 +7,8 @@ import type { MethodEntry } from "./method-entry.ts";
 /** What every call of a server has in common. */
 export interface CallSurroundings {
   readonly clock: Clock;
-  /** Sets context values of one call, beside the peer. */
-  readonly contextValues: ((values: ContextValues) => void) | undefined;
+  /** Sets context values of one call, beside the peer. It may change the headers: nobody has seen them before. */
+  readonly contextValues: ((values: ContextValues, requestHeader: Headers) => void) | undefined;
 }
 
 /** What a caller has set. */
@@ -62,8 +62,11 @@ export class CallContext implements HandlerContext {
   }
 
   get requestHeader(): Headers {
-    const { timeoutMs, header } = this.#facts;
-    this.#requestHeader ??= requestHeader(this.method.methodKind, true, timeoutMs, header, true);
+    if (this.#requestHeader === undefined) {
+      const { timeoutMs, header } = this.#facts;
+      this.#requestHeader = requestHeader(this.method.methodKind, true, timeoutMs, header, true);
+      if (this.#values === undefined && this.#surroundings.contextValues) this.#readValues();
+    }
     return this.#requestHeader;
   }
 
@@ -80,11 +83,7 @@ export class CallContext implements HandlerContext {
   }
 
   get values(): ContextValues {
-    if (this.#values === undefined) {
-      this.#values = createContextValues().set(peerKey, memoryPeer);
-      this.#surroundings.contextValues?.(this.#values);
-    }
-    return this.#values;
+    return this.#values ?? this.#readValues();
   }
 
   /** The headers if somebody touched them. */
@@ -94,6 +93,13 @@ export class CallContext implements HandlerContext {
 
   get touchedTrailer(): Headers | undefined {
     return this.#responseTrailer;
+  }
+
+  #readValues(): ContextValues {
+    const values = createContextValues().set(peerKey, memoryPeer);
+    this.#values = values;
+    this.#surroundings.contextValues?.(values, this.requestHeader);
+    return values;
   }
 
   /** Aborts the signal, whenever it is looked at. The first reason stays. */

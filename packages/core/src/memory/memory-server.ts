@@ -1,10 +1,9 @@
 import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
-import { DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
+import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
 import type { Call, OpenCalls } from "./call.ts";
 import type { CallSurroundings } from "./call-context.ts";
 import { serverStopped } from "./call-ends.ts";
-import { checkMessageBytes } from "./check-message-bytes.ts";
 import { createDeadlines } from "./deadlines.ts";
 import { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./memory-transport.ts";
 import { createMethodTable } from "./method-table.ts";
@@ -14,8 +13,11 @@ export interface MemoryServerOptions {
   routes(router: ConnectRouter): void;
   /** Interceptors of every call, on the side of the server; the first is outermost. */
   readonly interceptors?: readonly Interceptor[] | undefined;
-  /** Sets context values for one call. The peer, of network "memory", is there already. */
-  readonly contextValues?: ((values: ContextValues) => void) | undefined;
+  /**
+   * Sets context values for one call, when somebody first looks at them or at its headers, which it may change. The peer,
+   * of network "memory", is there already.
+   */
+  readonly contextValues?: ((values: ContextValues, requestHeader: Headers) => void) | undefined;
   /** Bytes of one message, in and out, as they would be on a wire. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined;
   /** Bytes of one message of a response. Default: `maxMessageBytes`. */

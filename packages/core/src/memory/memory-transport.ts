@@ -1,31 +1,18 @@
 import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
-import {
-  Code,
-  ConnectError,
-  type Interceptor,
-  type StreamResponse,
-  type Transport,
-  type UnaryResponse,
-} from "@connectrpc/connect";
-import { DEFAULT_MAX_MESSAGE_BYTES, MAX_TIMER_MS } from "../wire/call-transport-options.ts";
+import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from "@connectrpc/connect";
+import { DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
+import { checkDirectCallOptions, type DirectCallOptions } from "../wire/direct-endpoint.ts";
 import type { OpenCalls } from "./call.ts";
 import type { CallSurroundings } from "./call-context.ts";
 import { abortedBy, transportClosed } from "./call-ends.ts";
-import { checkMessageBytes } from "./check-message-bytes.ts";
 import { createInterceptedCalls, type PlainCalls } from "./intercepted-calls.ts";
 import { createMethodEntry, type MethodEntry } from "./method-entry.ts";
 import type { MethodTable } from "./method-table.ts";
 import { callStream } from "./stream-call.ts";
 import { callUnary } from "./unary-call.ts";
 
-export interface MemoryTransportOptions {
-  /** Interceptors of every call, on the side of the client; the first is outermost. */
-  readonly interceptors?: readonly Interceptor[] | undefined;
-  /** Time-out of unary calls that set none themselves, in ms. 0: none. Default 60 000. Streams have no total limit. */
-  readonly callTimeoutMs?: number | undefined;
-  /** Bytes of one message, in and out. The smaller limit of client and server counts. Default 4 MiB. */
-  readonly maxMessageBytes?: number | undefined;
-}
+/** Options of the client's side. The smaller limit of client and server counts. */
+export type MemoryTransportOptions = Omit<DirectCallOptions, "clock">;
 
 /** Calls to one server in memory. */
 export interface MemoryTransport extends Transport, AsyncDisposable {
@@ -52,10 +39,7 @@ export function createMemoryTransport(
   host: MemoryTransportHost,
 ): MemoryTransport {
   const { interceptors = [], callTimeoutMs = 60_000, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES } = options;
-  checkMessageBytes("maxMessageBytes", maxMessageBytes);
-  if (!Number.isInteger(callTimeoutMs) || callTimeoutMs < 0 || callTimeoutMs > MAX_TIMER_MS) {
-    throw new RangeError(`callTimeoutMs must be a whole number from 0 to ${MAX_TIMER_MS}, got ${callTimeoutMs}`);
-  }
+  checkDirectCallOptions(options);
   const owner = {};
   const entries = new Map<DescMethod, MethodEntry>();
   let closed = false;

@@ -92,7 +92,8 @@ function checkOneOf(name: string, value: string, allowed: readonly string[]): vo
   }
 }
 
-function checkRange(name: string, value: number, min: number, max: number): void {
+/** @throws {RangeError} naming the option. */
+export function checkRange(name: string, value: number, min: number, max: number): void {
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new RangeError(`${name} must be a whole number from ${min} to ${max}, got ${value}`);
   }

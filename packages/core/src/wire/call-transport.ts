@@ -65,7 +65,8 @@ export interface CallTransportOptions {
 
 export interface CallTransport {
   readonly transport: Transport;
-  readonly httpVersion: "1.1" | "2";
+  /** Undefined: calls do not travel over HTTP. */
+  readonly httpVersion: "1.1" | "2" | undefined;
   /** Ends all connections; calls in flight, and later ones, fail with `canceled`. Idempotent. */
   close(): Promise<void>;
 }
