@@ -54,6 +54,7 @@ export { type ProcessStrategyOptions, processStrategy } from "./launch/process/p
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
 export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
 export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";
+export type { ServerAddress } from "./server/carrier.ts";
 // For packages that extend a host, and for launch strategies.
 export type {
   HandshakeFacts,
@@ -63,7 +64,8 @@ export type {
   InstalledExtension,
 } from "./server/host-extension.ts";
 export type { HttpRoute } from "./server/http-route.ts";
-export { type CloseOptions, type PluginServer, serve } from "./server/serve.ts";
+export type { CloseOptions, PluginServer } from "./server/plugin-server.ts";
+export { serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
 export { supervisePlugin } from "./supervision/supervise-plugin.ts";
 export type { SupervisedPlugin, WhenRunningOptions } from "./supervision/supervised-plugin.ts";
