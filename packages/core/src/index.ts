@@ -49,6 +49,7 @@ export type {
   StopRequest,
 } from "./launch/launch-strategy.ts";
 export { createLogBuffer, type LogBuffer } from "./launch/log-buffer.ts";
+export { type MemoryStrategyOptions, memoryStrategy } from "./launch/memory-strategy.ts";
 export { type NodeStrategyOptions, nodeStrategy } from "./launch/process/node-strategy.ts";
 export { type ProcessStrategyOptions, processStrategy } from "./launch/process/process-strategy.ts";
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
@@ -81,4 +82,5 @@ export type { ProbeOptions, RestartOptions, SupervisePluginOptions } from "./sup
 export type { SupervisionStateName } from "./supervision/supervision-state.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
 export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
+export type { DirectCallOptions, DirectEndpoint } from "./wire/direct-endpoint.ts";
 export { type Endpoint, formatEndpoint, parseEndpoint } from "./wire/endpoint.ts";
