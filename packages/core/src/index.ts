@@ -49,11 +49,13 @@ export type {
   StopRequest,
 } from "./launch/launch-strategy.ts";
 export { createLogBuffer, type LogBuffer } from "./launch/log-buffer.ts";
+export { type MemoryStrategyOptions, memoryStrategy } from "./launch/memory-strategy.ts";
 export { type NodeStrategyOptions, nodeStrategy } from "./launch/process/node-strategy.ts";
 export { type ProcessStrategyOptions, processStrategy } from "./launch/process/process-strategy.ts";
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
 export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
 export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";
+export type { ServerAddress } from "./server/carrier.ts";
 // For packages that extend a host, and for launch strategies.
 export type {
   HandshakeFacts,
@@ -63,7 +65,8 @@ export type {
   InstalledExtension,
 } from "./server/host-extension.ts";
 export type { HttpRoute } from "./server/http-route.ts";
-export { type CloseOptions, type PluginServer, serve } from "./server/serve.ts";
+export type { CloseOptions, PluginServer } from "./server/plugin-server.ts";
+export { serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
 export { supervisePlugin } from "./supervision/supervise-plugin.ts";
 export type { SupervisedPlugin, WhenRunningOptions } from "./supervision/supervised-plugin.ts";
@@ -79,4 +82,5 @@ export type { ProbeOptions, RestartOptions, SupervisePluginOptions } from "./sup
 export type { SupervisionStateName } from "./supervision/supervision-state.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
 export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
+export type { DirectCallOptions, DirectEndpoint } from "./wire/direct-endpoint.ts";
 export { type Endpoint, formatEndpoint, parseEndpoint } from "./wire/endpoint.ts";

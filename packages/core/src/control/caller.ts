@@ -1,4 +1,5 @@
 import { type ContextKey, createContextKey } from "@connectrpc/connect";
+import type { Peer } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
 import { HEADER } from "../protocol/constants.ts";
@@ -20,11 +21,34 @@ export const callerIdKey: ContextKey<string | undefined> = createContextKey<stri
  */
 export function readCaller(guard: ControlGuard, request: NodeServerRequest): string | undefined {
   const token = takeHeader(request, HEADER.controlToken);
-  const callerId = takeHeader(request, HEADER.callerId);
-  if (callerId === undefined || !isRuntimeId(callerId)) return undefined;
-  if (!guard.isHost({ token: token ?? "", peer: peerOf(request) })) return undefined;
-  request.headers[HEADER.callerId] = callerId;
+  const callerId = provedCaller(guard, {
+    token,
+    callerId: takeHeader(request, HEADER.callerId),
+    peer: peerOf(request),
+  });
+  if (callerId !== undefined) request.headers[HEADER.callerId] = callerId;
   return callerId;
+}
+
+/** As `readCaller`, for a call that came without an HTTP request. */
+export function takeCaller(guard: ControlGuard, header: Headers, peer: Peer | undefined): string | undefined {
+  const token = header.get(HEADER.controlToken) ?? undefined;
+  const claimed = header.get(HEADER.callerId) ?? undefined;
+  if (token !== undefined) header.delete(HEADER.controlToken);
+  const callerId = provedCaller(guard, { token, callerId: claimed, peer });
+  if (claimed !== callerId) header.delete(HEADER.callerId);
+  return callerId;
+}
+
+interface Claim {
+  readonly token: string | undefined;
+  readonly callerId: string | undefined;
+  readonly peer: Peer | undefined;
+}
+
+function provedCaller(guard: ControlGuard, { token = "", callerId, peer }: Claim): string | undefined {
+  if (callerId === undefined || !isRuntimeId(callerId)) return undefined;
+  return guard.isHost({ token, peer }) ? callerId : undefined;
 }
 
 /** A header that arrives more than once says nothing: Node joins its values, or gives a list. */

@@ -43,7 +43,7 @@ export interface RunningPlugin {
   readonly controlToken: string;
   readonly pid?: number | undefined;
   /** What showed that it was ready. */
-  readonly readiness: "ready-line" | "ready-message" | "port" | "handshake";
+  readonly readiness: "ready-line" | "ready-message" | "started" | "port" | "handshake";
   /** Resolves when the plugin has ended, for whatever reason, and nothing of it is left. Never rejects. */
   readonly exited: Promise<ExitReport>;
   /** The last lines it wrote to stderr, oldest first. */
@@ -75,7 +75,7 @@ export interface ExitReport {
   readonly code: number | null;
   /** The signal that ended it, such as "SIGKILL", or null. */
   readonly signal: string | null;
-  /** What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL, or ended its thread. */
+  /** What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL, or ended its thread or server. */
   readonly how: "exited" | "asked" | "sigterm" | "sigkill" | "terminated";
 }
 

@@ -8,10 +8,7 @@ import type { ServeOptions } from "./serve-options.ts";
  * @throws {TypeError} {RangeError} naming the option. {ConnectError} `invalid_argument` for bad metadata.
  */
 export function checkServeOptions<Plugins extends PluginSet>(options: ServeOptions<Plugins>): void {
-  const { plugins, listen, link, identityTtlMs, magicCookie, serverMetadata, pluginInterceptors = {} } = options;
-  if (listen !== undefined && (typeof listen !== "object" || listen === null)) {
-    throw new TypeError(`listen must be { port } or { socketPath }, got ${JSON.stringify(listen)}`);
-  }
+  const { plugins, link, identityTtlMs, magicCookie, serverMetadata, pluginInterceptors = {} } = options;
   if (options.publicUrl !== undefined) normalizeUrl("publicUrl", options.publicUrl);
   if (link && link.hostUrl !== undefined) normalizeUrl("link.hostUrl", link.hostUrl);
   if (link && link.baseUrl !== undefined) normalizeUrl("link.baseUrl", link.baseUrl);

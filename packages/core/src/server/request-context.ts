@@ -1,7 +1,8 @@
 import type { ContextValues } from "@connectrpc/connect";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
 
-interface ContextHook {
+/** What sets context values of one HTTP request. */
+export interface RequestContextHook {
   contextValues?: ((request: NodeServerRequest, values: ContextValues) => void) | undefined;
 }
 
@@ -11,7 +12,7 @@ interface ContextHook {
  * `onError`.
  */
 export function setContextValues(
-  hook: ContextHook,
+  hook: RequestContextHook,
   request: NodeServerRequest,
   values: ContextValues,
   onError: (error: unknown) => void,

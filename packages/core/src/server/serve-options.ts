@@ -13,18 +13,34 @@ import type { ClientTlsOptions } from "../wire/call-transport.ts";
 import type { HostExtension } from "./host-extension.ts";
 import type { HttpRoute } from "./http-route.ts";
 
-export interface ServeOptions<Plugins extends PluginSet> {
-  /** The plugins to serve. */
-  readonly plugins: Plugins & CheckedPluginSet<Plugins>;
-  /** One implementation for each of them. */
-  readonly impls: Implementations<Plugins>;
+/** Where a server listens, for calls over HTTP. */
+export interface ListenOptions {
   /**
    * Where to listen. Default: the Unix socket or PORT that the environment names, else port 8080; on 127.0.0.1. Other
-   * machines reach the server only if a `host` says so.
+   * machines reach the server only if a `host` says so. A plugin launched as a worker thread has no address and needs none.
    */
   readonly listen?: ListenAddress | undefined;
   /** Serves TLS instead of cleartext. */
   readonly tls?: ServerTlsOptions | undefined;
+  /** Limits of the listener. */
+  readonly limits?: Partial<ListenerLimits> | undefined;
+}
+
+/** What bounds the messages of a server. */
+export interface ServeLimits {
+  /** Bytes of one message, in and out. Default 4 MiB. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Bytes of one message of a response. Default: `maxMessageBytes`. */
+  readonly maxResponseBytes?: number | undefined;
+  /** Types that a `google.protobuf.Any` may hold in JSON. Default: none. */
+  readonly registry?: Registry | undefined;
+}
+
+export interface ServeOptions<Plugins extends PluginSet> extends ListenOptions, ServeLimits {
+  /** The plugins to serve. */
+  readonly plugins: Plugins & CheckedPluginSet<Plugins>;
+  /** One implementation for each of them. */
+  readonly impls: Implementations<Plugins>;
   /** URL under which others reach this server, if that is not where it listens. Never taken from a request. */
   readonly publicUrl?: string | undefined;
 
@@ -67,14 +83,6 @@ export interface ServeOptions<Plugins extends PluginSet> {
   /** The plugin's link to its host. Default: there is one, unless the server has extensions; `false`: none. */
   readonly link?: LinkOptions | false | undefined;
 
-  /** Limits of the listener. */
-  readonly limits?: Partial<ListenerLimits> | undefined;
-  /** Bytes of one message, in and out. Default 4 MiB. */
-  readonly maxMessageBytes?: number | undefined;
-  /** Bytes of one message of a response. Default: `maxMessageBytes`. */
-  readonly maxResponseBytes?: number | undefined;
-  /** Types that a `google.protobuf.Any` may hold in JSON. Default: none. */
-  readonly registry?: Registry | undefined;
   /** How long calls in flight may take to finish when the server closes, in ms. Default 30 000. */
   readonly graceMs?: number | undefined;
   /** Close on SIGTERM and SIGINT, then let the process end by that signal. Default true. */

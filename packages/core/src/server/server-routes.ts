@@ -27,12 +27,14 @@ export interface ServerParts<Plugins extends PluginSet> {
   readonly guard: ControlGuard;
   readonly link: HostLink | undefined;
   readonly self: { readonly selfId: string; readonly selfVersion: string };
+  /** As the handshake announces them; undefined: calls do not travel over HTTP. */
+  readonly httpVersions: string | undefined;
   onShutdown(order: ShutdownOrder): void;
 }
 
 /** Adds every RPC of a server to a router: the protocol's own, those of the extensions, and the plugins. */
 export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter, parts: ServerParts<Plugins>): void {
-  const { options, impls, host, installed, admission, guard, link, self, onShutdown } = parts;
+  const { options, impls, host, installed, admission, guard, link, self, httpVersions, onShutdown } = parts;
   const { plugins, interceptors = [], pluginInterceptors } = options;
   const { health, identities, clock } = host;
   const served = withInterceptors(router, interceptors);
@@ -51,7 +53,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
         ...options.serverMetadata,
         ...Object.assign({}, ...installed.map((extension) => extension.handshakeFacts?.().serverMetadata)),
         // What this server can do is not for others to say.
-        [SERVER_METADATA.http]: "1.1,2",
+        [SERVER_METADATA.http]: httpVersions ?? "",
         ...(admission && { [SERVER_METADATA.runtime]: "1" }),
       }),
       capabilities: () => installed.flatMap((extension) => extension.handshakeFacts?.().capabilities ?? []),

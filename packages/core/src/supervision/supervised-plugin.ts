@@ -5,6 +5,7 @@ import { within } from "../internal/bounded.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import type { StopOptions } from "../launch/launch-plugin.ts";
 import type { ExitReport } from "../launch/launch-strategy.ts";
+import { checkStopGrace } from "../launch/stop-grace.ts";
 import { createSupervisedClient } from "./supervised-client.ts";
 import type { StateChange, SupervisionSnapshot } from "./supervision-event.ts";
 import { comesBack, presentProcess, type SupervisionStateName } from "./supervision-state.ts";
@@ -129,7 +130,7 @@ export function createSupervisedPlugin<Plugins extends PluginSet>(
     onStateChange: onChange,
     reset: () => supervisor.reset(),
     async restart(how = {}) {
-      checkGrace(how);
+      checkStopGrace(how);
       const outcome = Promise.withResolvers<void>();
       outcome.promise.catch(() => {}); // may be settled before it is awaited
       const forget = onChange(({ state, cause, error }) => {
@@ -147,7 +148,7 @@ export function createSupervisedPlugin<Plugins extends PluginSet>(
       }
     },
     async stop(how = {}) {
-      checkGrace(how);
+      checkStopGrace(how);
       return await supervisor.stop(how);
     },
     async [Symbol.asyncDispose]() {
@@ -155,13 +156,4 @@ export function createSupervisedPlugin<Plugins extends PluginSet>(
     },
   };
   return supervised;
-}
-
-/** @throws {RangeError} naming the option. */
-function checkGrace({ graceMs = 0, termGraceMs = 0 }: StopOptions): void {
-  for (const [option, ms] of Object.entries({ graceMs, termGraceMs })) {
-    if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) {
-      throw new RangeError(`${option} must be a number of ms from 0, got ${ms}`);
-    }
-  }
 }

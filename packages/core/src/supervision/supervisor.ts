@@ -4,6 +4,7 @@ import { callListener } from "../internal/call-listener.ts";
 import { launchFailed } from "../launch/launch-error.ts";
 import type { StopOptions } from "../launch/launch-plugin.ts";
 import type { ExitReport } from "../launch/launch-strategy.ts";
+import { DEFAULT_TERM_GRACE_MS } from "../launch/stop-grace.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { endOfLaunch, type Incarnation, isMendable } from "./incarnation.ts";
 import { probePlugin } from "./probe-plugin.ts";
@@ -59,7 +60,6 @@ interface Circumstances {
 
 /** How long a launch may take to end after it was given up, in ms. */
 const abandonMs = 10_000;
-const defaultTermGraceMs = 5_000;
 
 /** The shell around `transition`: launches at once. */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
@@ -237,7 +237,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   /** A restart may be ending the process already, with more patience. */
   const stopWithin = async ({ plugin }: Incarnation): Promise<ExitReport> => {
-    const { graceMs = DEFAULT_GRACE_MS, termGraceMs = defaultTermGraceMs } = stopOptions ?? {};
+    const { graceMs = DEFAULT_GRACE_MS, termGraceMs = DEFAULT_TERM_GRACE_MS } = stopOptions ?? {};
     const timer = new AbortController();
     clock.sleep(graceMs + termGraceMs, timer.signal).then(
       () => track(plugin.kill()),

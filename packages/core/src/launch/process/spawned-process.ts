@@ -4,6 +4,7 @@ import { Code } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
 import { launchFailed } from "../launch-error.ts";
 import type { ExitReport, StopRequest } from "../launch-strategy.ts";
+import { checkStopGrace, DEFAULT_TERM_GRACE_MS } from "../stop-grace.ts";
 import type { Guardian } from "./guardian.ts";
 import { groupGone, signalGroup } from "./process-group.ts";
 import type { ProcessOutput } from "./process-output.ts";
@@ -26,7 +27,6 @@ export interface SpawnedProcessOptions {
   cleanUp(): Promise<void>;
 }
 
-const defaultTermGraceMs = 5_000;
 /** How long a process may take to go after SIGKILL, and output to end after its writers went. */
 const killBoundMs = 10_000;
 const outputBoundMs = 1_000;
@@ -96,7 +96,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
     }
   };
 
-  const runLadder = async ({ graceMs, termGraceMs = defaultTermGraceMs, askToStop }: StopRequest) => {
+  const runLadder = async ({ graceMs, termGraceMs = DEFAULT_TERM_GRACE_MS, askToStop }: StopRequest) => {
     if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) await ask(graceMs, askToStop);
     if (!gone.signal.aborted && how !== "sigkill") {
       send("SIGTERM");
@@ -110,8 +110,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
   return {
     exited,
     async stop(request) {
-      checkGrace("graceMs", request.graceMs);
-      checkGrace("termGraceMs", request.termGraceMs ?? defaultTermGraceMs);
+      checkStopGrace(request);
       stopping ??= runLadder(request);
       return await stopping;
     },
@@ -120,9 +119,4 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
       return afterKill();
     },
   };
-}
-
-function checkGrace(name: string, ms: number): void {
-  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY))
-    throw new RangeError(`${name} must be a number of ms from 0, got ${ms}`);
 }
