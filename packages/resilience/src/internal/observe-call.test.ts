@@ -1,4 +1,6 @@
 import { getEventListeners } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create } from "@bufbuild/protobuf";
 import { type StringValue, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import {
@@ -256,6 +258,36 @@ describe("observeCall, streams", () => {
     expect(await reader.return?.("x")).toEqual({ done: true, value: "x" });
     await expect(reader.throw?.(unavailable)).rejects.toBe(unavailable);
     expect(log).toEqual(["cancelled: [canceled] the reader left the stream"]);
+  });
+
+  it("tells of the first message, once", async () => {
+    const log: string[] = [];
+    const response = await observeCall(
+      async () => streamResponse(messagesOf(message, message)),
+      streamRequest(),
+      () => log.push("settled"),
+      () => log.push("answered"),
+    );
+    if (!response.stream) throw new Error("not a stream");
+    for await (const _ of response.message) log.push("message");
+    expect(log).toEqual(["answered", "message", "message", "settled"]);
+  });
+
+  it("a reader who leaves without a word: told when the stream is garbage collected", async () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage: () => void = runInNewContext("gc");
+    const ended = Promise.withResolvers<CallOutcome>();
+    const request = streamRequest();
+    const readOne = async () => {
+      const response = await observeCall(async () => streamResponse(messagesOf(message)), request, ended.resolve);
+      if (!response.stream) throw new Error("not a stream");
+      await response.message[Symbol.asyncIterator]().next();
+    };
+    await readOne();
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(await ended.promise).toMatchObject({ ok: false, cancelled: true });
+    expect(getEventListeners(request.signal, "abort")).toEqual([]);
   });
 });
 

@@ -29,15 +29,17 @@ const succeeded: CallOutcome = { ok: true };
  * A unary call ends when its promise settles: after an abort too, so that work that goes on is not taken for ended.
  * A stream ends with whatever comes first: the last message was read, an error, the abort of the request's signal
  * (between two reads too, and also if nobody ever reads), or `return()`/`throw()` of its iterator. On a client, connect
- * 2.2 does not pass on that a reader left its loop: such a call ends only when its signal aborts, if ever, so whoever
- * holds something for a call puts an age limit on it.
+ * 2.2 does not pass on that a reader left its loop: such a call ends when its signal aborts, and as a last resort when
+ * the response is garbage collected, so nothing that depends on time may depend on it.
+ * @param onAnswer called once when the first message of a stream was read.
  */
 export function observeCall(
   next: Next,
   request: UnaryRequest | StreamRequest,
   onSettled: (outcome: CallOutcome) => void,
+  onAnswer?: () => void,
 ): Promise<UnaryResponse | StreamResponse> {
-  if (request.stream) return observeStream(next, request, onSettled);
+  if (request.stream) return observeStream(next, request, onSettled, onAnswer);
   let call: Promise<UnaryResponse | StreamResponse>;
   try {
     call = next(request);
@@ -60,10 +62,14 @@ export function failedCall(reason: unknown, signal: AbortSignal): CallOutcome {
   return { ok: false, error, cancelled: error.code === Code.Canceled };
 }
 
+/** Streams that nobody has a reference to any more. */
+const forgotten = new FinalizationRegistry<() => void>((tell) => tell());
+
 async function observeStream(
   next: Next,
   request: StreamRequest,
   onSettled: (outcome: CallOutcome) => void,
+  onAnswer?: () => void,
 ): Promise<UnaryResponse | StreamResponse> {
   const { signal } = request;
   let settled = false;
@@ -71,6 +77,7 @@ async function observeStream(
     if (settled) return;
     settled = true;
     signal.removeEventListener("abort", onAbort);
+    forgotten.unregister(settle);
     onSettled(outcome);
   };
   const onAbort = () => settle(failedCall(undefined, signal));
@@ -78,7 +85,12 @@ async function observeStream(
   else signal.addEventListener("abort", onAbort, { once: true });
   try {
     const response = await next(request);
-    if (response.stream) return { ...response, message: observeMessages(response.message, settle, signal) };
+    if (response.stream) {
+      const watch: Watch = { signal, settle, answered: onAnswer };
+      // Only the new messages and their iterators refer to `watch`, so it is collected when the reader is gone.
+      if (!settled) forgotten.register(watch, () => settle(readerLeft("forgot")), settle);
+      return { ...response, message: observeMessages(response.message, watch) };
+    }
     settle(succeeded);
     return response;
   } catch (reason) {
@@ -87,15 +99,19 @@ async function observeStream(
   }
 }
 
+interface Watch {
+  readonly signal: AbortSignal;
+  settle(outcome: CallOutcome): void;
+  /** Until the first message. */
+  answered: (() => void) | undefined;
+}
+
+function readerLeft(how: "left" | "forgot"): CallOutcome {
+  return { ok: false, error: new ConnectError(`the reader ${how} the stream`, Code.Canceled), cancelled: true };
+}
+
 /** Not a generator: there, `return()` would wait until a pending `next()` settles. */
-function observeMessages<T>(
-  messages: AsyncIterable<T>,
-  settle: (outcome: CallOutcome) => void,
-  signal: AbortSignal,
-): AsyncIterable<T> {
-  const readerLeft = () => {
-    settle({ ok: false, error: new ConnectError("the reader left the stream", Code.Canceled), cancelled: true });
-  };
+function observeMessages<T>(messages: AsyncIterable<T>, watch: Watch): AsyncIterable<T> {
   return {
     [Symbol.asyncIterator]() {
       const inner = messages[Symbol.asyncIterator]();
@@ -103,19 +119,24 @@ function observeMessages<T>(
         async next() {
           try {
             const result = await inner.next();
-            if (result.done) settle(succeeded);
+            if (result.done) {
+              watch.settle(succeeded);
+            } else {
+              watch.answered?.();
+              watch.answered = undefined;
+            }
             return result;
           } catch (reason) {
-            settle(failedCall(reason, signal));
+            watch.settle(failedCall(reason, watch.signal));
             throw reason;
           }
         },
         async return(value?: unknown) {
-          readerLeft();
+          watch.settle(readerLeft("left"));
           return inner.return === undefined ? { done: true, value } : await inner.return(value);
         },
         async throw(reason?: unknown) {
-          readerLeft();
+          watch.settle(readerLeft("left"));
           if (inner.throw === undefined) throw reason;
           return await inner.throw(reason);
         },
