@@ -1,0 +1,137 @@
+import { shuffle } from "./shuffle.ts";
+import type { Case, Subject, Table, TimedCase } from "./table.ts";
+import { type TableResult, tableResult } from "./table-result.ts";
+import { within } from "./within.ts";
+
+export interface RunOptions {
+  /** From 1. */
+  readonly rounds: number;
+  /** How long a batch of calls should take, in ms. */
+  readonly batchMs: number;
+  /** How long each variant runs each measure before the rounds, in ms. */
+  readonly warmUpMs: number;
+  readonly size: "short" | "full";
+  /** Decides the order within each round, and the seeds of simulations. */
+  readonly random: () => number;
+  /** Milliseconds that only grow, with fractions. */
+  readonly nowMs: () => number;
+  /** Called before each batch. */
+  readonly collectGarbage: () => void;
+  readonly onProgress: (line: string) => void;
+  /** Bound on one step of one variant: setting it up, a batch, closing it. In ms. */
+  readonly stepLimitMs: number;
+}
+
+/** One variant doing the work of one measure. */
+interface Cell {
+  readonly measure: string;
+  readonly variant: string;
+  readonly work: Case;
+  readonly samples: number[];
+  /** Calls in a batch. */
+  calls: number;
+}
+
+/**
+ * Sets the variants of a table up, checks their answers, warms them up, measures them in rounds and closes them, also
+ * after a failure. A round measures every measure with every variant once, in a random order of its own.
+ * @throws {Error} naming table, variant and what it was at: a variant that cannot be set up, that fails, answers wrongly
+ * or takes too long.
+ */
+export async function runTable(table: Table, options: RunOptions): Promise<TableResult> {
+  const subjects = new Map<string, Subject>();
+  const guard = async <T>(variant: string, at: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await within(at, options.stepLimitMs, work());
+    } catch (reason) {
+      const message = reason instanceof Error ? reason.message : String(reason);
+      throw new Error(`${table.name}: "${variant}", ${at}: ${message}`, { cause: reason });
+    }
+  };
+  const closeAll = () =>
+    Promise.allSettled(
+      [...subjects].reverse().map(([variant, subject]) => guard(variant, "closing", () => subject.close())),
+    );
+
+  const measureAll = async (): Promise<TableResult> => {
+    options.onProgress(`${table.name}: setting up ${table.variants.length} variants`);
+    for (const { name, setup } of table.variants) subjects.set(name, await guard(name, "setting up", setup));
+    const cells = cellsOf(table, subjects);
+    options.onProgress(`${table.name}: checking answers, warming up`);
+    for (const cell of cells) await guard(cell.variant, cell.measure, () => prepare(cell, options));
+    for (let round = 1; round <= options.rounds; round++) {
+      options.onProgress(`${table.name}: round ${round} of ${options.rounds}`);
+      const seed = Math.floor(options.random() * 2 ** 32);
+      // All variants of a measure directly after one another, so that what disturbs one likely disturbs the others.
+      for (const { name } of shuffle(table.measures, options.random)) {
+        const ofMeasure = cells.filter(({ measure }) => measure === name);
+        for (const cell of shuffle(ofMeasure, options.random)) {
+          cell.samples.push(await guard(cell.variant, cell.measure, () => sample(cell, seed, options)));
+        }
+      }
+    }
+    return tableResult(table, samplesOf(cells));
+  };
+
+  const result = await measureAll().catch(async (reason: unknown): Promise<never> => {
+    await closeAll(); // what goes wrong in it matters less than the reason
+    throw reason;
+  });
+  const failed = (await closeAll()).find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return result;
+}
+
+/** @throws {Error} for a case of a measure that the table does not have. */
+function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>): Cell[] {
+  const measures = new Set(table.measures.map(({ name }) => name));
+  const cells: Cell[] = [];
+  for (const [variant, { cases }] of subjects) {
+    for (const [measure, work] of cases) {
+      if (!measures.has(measure)) throw new Error(`${table.name} has no measure "${measure}", as "${variant}" thinks`);
+      cells.push({ measure, variant, work, samples: [], calls: work.kind === "timed" ? (work.leastCalls ?? 1) : 1 });
+    }
+  }
+  return cells;
+}
+
+function samplesOf(cells: readonly Cell[]): Map<string, Map<string, readonly number[]>> {
+  const samples = new Map<string, Map<string, readonly number[]>>();
+  for (const { measure, variant, samples: figures } of cells) {
+    const ofMeasure = samples.get(measure) ?? new Map<string, readonly number[]>();
+    samples.set(measure, ofMeasure.set(variant, figures));
+  }
+  return samples;
+}
+
+/** Checks the answer, warms up, and settles how many calls make a batch. */
+async function prepare(cell: Cell, options: RunOptions): Promise<void> {
+  const { work } = cell;
+  if (work.kind === "figure") return;
+  await work.check();
+  let leftMs = options.warmUpMs;
+  let batchMs = await time(work, cell.calls, options);
+  while (leftMs > 0 || batchMs < options.batchMs / 2) {
+    // At most doubled: what runs cold tells little about how fast it will be.
+    const wanted = cell.calls * Math.min(2, options.batchMs / Math.max(batchMs, Number.EPSILON));
+    cell.calls = Math.max(work.leastCalls ?? 1, Math.round(wanted));
+    batchMs = await time(work, cell.calls, options);
+    leftMs -= batchMs;
+  }
+}
+
+/** Part of a batch that runs before it, unmeasured: connections and caches were left to themselves for a round. */
+const leadIn = 0.1;
+
+async function sample({ work, calls }: Cell, seed: number, options: RunOptions): Promise<number> {
+  options.collectGarbage();
+  if (work.kind === "figure") return work.figure(seed, options.size);
+  await work.run(Math.ceil(calls * leadIn));
+  return ((await time(work, calls, options)) * 1e6) / calls;
+}
+
+async function time(work: TimedCase, calls: number, { nowMs }: RunOptions): Promise<number> {
+  const startMs = nowMs();
+  await work.run(calls);
+  return nowMs() - startMs;
+}
