@@ -1,7 +1,7 @@
 /** Those who want to know. */
 export interface Listeners<E> {
   /** From now on `listener` is told, until the function that is returned is called. */
-  add(listener: (event: E) => void): () => void;
+  add(listener: (event: E) => unknown): () => void;
   /** Tells everybody, in the order in which they came. */
   tell(event: E): void;
 }
