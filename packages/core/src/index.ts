@@ -32,6 +32,7 @@ export type { IdentityRegistry, IssuedIdentity, IssueRequest } from "./identity/
 export { loopbackPeers } from "./identity/loopback-peers.ts";
 export { requireIdentity } from "./identity/require-identity.ts";
 export { type DeclaredServices, type RuntimeIdentity, runtimeIdentityKey } from "./identity/runtime-identity.ts";
+export type { TlsMaterial, TlsUpdates } from "./internal/tls-updates.ts";
 export { assignIdentity, type ManagingHost } from "./launch/assign-identity.ts";
 export { LaunchError, type LaunchStage, launchFailed } from "./launch/launch-error.ts";
 export {

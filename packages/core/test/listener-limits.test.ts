@@ -288,3 +288,69 @@ describe("connections", () => {
     await expect(client.closed).resolves.toMatch(/^HTTP\/1\.1 400 /);
   });
 });
+
+describe("a connection that is replaced", () => {
+  it("carries maxRequestsPerConnection over HTTP/1.1; the last answer says so", async () => {
+    await using listener = await open({ limits: { maxRequestsPerConnection: 2 } });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}\r\n`);
+    await client.until("done");
+    client.write(`${head}\r\n`);
+    await expect(client.closed).resolves.toMatch(/keep-alive.*done.*\r\nconnection: close\r\n.*done/is);
+  });
+
+  it("says GOAWAY with the last call over HTTP/2, and finishes it", async () => {
+    const { held, handler } = holdingHandler();
+    await using listener = await open({ limits: { maxRequestsPerConnection: 2 }, handler });
+    const session = connectSession(listener);
+    const closed = new Promise((resolve) => session.once("close", resolve));
+    const goaway = once(session, "goaway");
+    const streams = [session.request().resume(), session.request().resume()];
+    const ends = Promise.all(streams.map((stream) => once(stream, "end")));
+    await held.find(() => held.all.length === 2);
+    expect((await goaway)[0]).toBe(constants.NGHTTP2_NO_ERROR);
+    for (const response of held.all) response.end();
+    await ends;
+    await closed;
+  });
+
+  it("has at most a tenth more than maxConnectionAgeMs over HTTP/2, even without a call", async () => {
+    const clock = new FakeClock();
+    await using listener = await open({ limits: { maxConnectionAgeMs: 10_000 }, clock });
+    const session = connectSession(listener);
+    await once(session.request().resume(), "close");
+    const closed = new Promise((resolve) => session.once("close", resolve));
+    await clock.advance(9_999);
+    expect(session.closed).toBe(false);
+    const goaway = once(session, "goaway");
+    await clock.advance(1_001);
+    await goaway;
+    await clock.advance(1_000); // a Node client that has no call does not answer the PING
+    await closed;
+    await listener.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it("takes one more request over HTTP/1.1 when it was idle at that age: it may be on its way", async () => {
+    const clock = new FakeClock();
+    await using listener = await open({ limits: { maxConnectionAgeMs: 10_000 }, clock });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}\r\n`);
+    await client.until("done");
+    await clock.advance(11_000);
+    client.write(`${head}\r\n`);
+    await expect(client.closed).resolves.toMatch(/done.*\r\nconnection: close\r\n.*done/is);
+  });
+
+  it("is cut short by a drain", async () => {
+    const clock = new FakeClock();
+    const listener = await open({ limits: { maxConnectionAgeMs: 10_000 }, clock });
+    using client = await connectRaw(listener.address);
+    client.write(`${head}\r\n`);
+    await client.until("done");
+    await clock.advance(11_000);
+    await listener.drain(60_000);
+    await client.closed;
+    expect(clock.pending).toBe(0);
+  });
+});

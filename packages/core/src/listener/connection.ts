@@ -1,4 +1,4 @@
-import type { ServerHttp2Session } from "node:http2";
+import { constants, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "@cpg/resilience";
 import type { NodeServerResponse } from "./node-handler.ts";
@@ -12,9 +12,15 @@ import type { NodeServerResponse } from "./node-handler.ts";
  * | opening | retire, deadline           | closed | cut                                                              |
  * | http1   | retire, no call in flight  | closed | ended                                                            |
  * | http1   | retire, calls in flight    | http1  | answers say "Connection: close"; ended after the last one        |
+ * | http1   | replace                    | http1  | the next answer says "Connection: close"; ended after it         |
  * | http2   | retire, no call in flight  | closed | GOAWAY                                                           |
- * | http2   | retire, calls in flight    | http2  | GOAWAY; closed after the last call                               |
+ * | http2   | retire, calls in flight; replace | http2 | GOAWAY that still takes calls, and a PING                   |
+ * | http2   | its answer, or `goodbyeMs` | http2  | GOAWAY; closed after the last call                               |
  * | any     | cut, or the socket closes  | closed | its calls have ended                                             |
+ *
+ * A peer that reads the first GOAWAY sends no more calls, and what it had sent before its answer to the PING has arrived:
+ * none is refused, https://www.rfc-editor.org/rfc/rfc9113#section-6.8. Node's client does not answer while it has no call,
+ * so a server that ends does not ask it; a call that is just on its way is refused as not processed, and may be sent again.
  */
 export interface Connection {
   /** Requests that were not answered to the end yet. */
@@ -32,6 +38,8 @@ export interface Connection {
   useHttp2(session: ServerHttp2Session): void;
   /** Lets calls in flight finish, then closes the connection. */
   retire(): void;
+  /** As `retire`, but an HTTP/1 connection without a call in flight stays for one more: its peer may be sending it. */
+  replace(): void;
   /** Ends the connection with all its calls. */
   cut(): void;
 }
@@ -42,6 +50,12 @@ type State =
   | { readonly kind: "http2"; readonly session: ServerHttp2Session }
   | { readonly kind: "closed" };
 
+export interface ConnectionOptions {
+  readonly clock: Clock;
+  /** With this one it is replaced. 0: no limit. */
+  readonly maxRequests: number;
+}
+
 export interface ConnectionEvents {
   onBegin(): void;
   /** `count` calls ended: one, or all that were left when the connection closed. */
@@ -49,18 +63,36 @@ export interface ConnectionEvents {
   onClosed(): void;
 }
 
+/** Identifies no stream that exists: a GOAWAY with it refuses none. */
+const everyStream = 2 ** 31 - 1;
+/** Time for the peer's answer to the good-bye. */
+const goodbyeMs = 1_000;
+
 /** `socket` is the one that was accepted. */
-export function createConnection(socket: Socket, clock: Clock, events: ConnectionEvents): Connection {
+export function createConnection(socket: Socket, options: ConnectionOptions, events: ConnectionEvents): Connection {
+  const { clock, maxRequests } = options;
   let state: State = { kind: "opening" };
+  const ended = new AbortController();
   let idleSinceMs = clock.monotonic();
   let retired = false;
+  let requests = 0;
+  let lastCallGranted = false;
   const open = new Set<NodeServerResponse>();
 
   const askToClose = (response: NodeServerResponse) => {
     if (!response.headersSent) response.setHeader("connection", "close");
   };
   const retireIfIdle = () => {
-    if (retired && state.kind === "http1" && open.size === 0) state.socket.destroySoon();
+    if (retired && !lastCallGranted && state.kind === "http1" && open.size === 0) state.socket.destroySoon();
+  };
+  const sayGoodbye = (session: ServerHttp2Session) => {
+    if (session.closed || session.destroyed) return;
+    session.goaway(constants.NGHTTP2_NO_ERROR, everyStream);
+    session.ping(() => refuseMore(session));
+    clock.sleep(goodbyeMs, ended.signal).then(
+      () => refuseMore(session),
+      () => {}, // the connection has ended
+    );
   };
 
   const connection: Connection = {
@@ -76,7 +108,10 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
     },
     begin(response) {
       open.add(response);
+      lastCallGranted = false;
+      requests++;
       events.onBegin();
+      if (requests === maxRequests) connection.replace();
       if (retired && state.kind === "http1") askToClose(response);
     },
     end(response) {
@@ -92,7 +127,12 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
       state = { kind: "http2", session };
     },
     retire() {
-      if (retired) return;
+      lastCallGranted = false;
+      if (retired) {
+        retireIfIdle();
+        if (state.kind === "http2" && open.size === 0) refuseMore(state.session);
+        return;
+      }
       retired = true;
       if (state.kind === "opening") {
         socket.destroy();
@@ -100,8 +140,18 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
         open.forEach(askToClose);
         retireIfIdle();
       } else if (state.kind === "http2") {
-        // A call that the peer sent before it saw the GOAWAY is refused as not processed: it may safely try again.
-        state.session.close();
+        if (open.size === 0) refuseMore(state.session);
+        else sayGoodbye(state.session);
+      }
+    },
+    replace() {
+      if (retired || state.kind === "opening" || state.kind === "closed") return;
+      retired = true;
+      if (state.kind === "http1") {
+        open.forEach(askToClose);
+        lastCallGranted = open.size === 0;
+      } else {
+        sayGoodbye(state.session);
       }
     },
     cut() {
@@ -116,6 +166,7 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
   };
 
   socket.once("close", () => {
+    ended.abort("the connection has ended");
     state = { kind: "closed" };
     const left = open.size;
     open.clear();
@@ -123,4 +174,8 @@ export function createConnection(socket: Socket, clock: Clock, events: Connectio
     events.onClosed();
   });
   return connection;
+}
+
+function refuseMore(session: ServerHttp2Session): void {
+  if (!session.closed && !session.destroyed) session.close();
 }

@@ -10,6 +10,8 @@ describe("resolveListenerLimits", () => {
       idleTimeoutMs: 360_000,
       maxHeaderBytes: 16_384,
       maxConcurrentStreams: 1000,
+      maxRequestsPerConnection: 0,
+      maxConnectionAgeMs: 0,
     };
     expect(resolveListenerLimits()).toEqual(defaults);
     expect(resolveListenerLimits({ maxConnections: undefined })).toEqual(defaults);
@@ -27,6 +29,8 @@ describe("resolveListenerLimits", () => {
     ["idleTimeoutMs", Number.POSITIVE_INFINITY],
     ["requestTimeoutMs", 9_999],
     ["requestTimeoutMs", -1],
+    ["maxRequestsPerConnection", -1],
+    ["maxConnectionAgeMs", 2_000_000_000],
   ])("refuses %s of %d, naming it", (name, value) => {
     expect(() => resolveListenerLimits({ [name]: value })).toThrow(RangeError);
     expect(() => resolveListenerLimits({ [name]: value })).toThrow(`limits.${name} must be`);

@@ -30,24 +30,48 @@ export interface ListenerLimits {
    * streams such as watches count, and a client of ours sends all its calls over one connection.
    */
   readonly maxConcurrentStreams: number;
+  /**
+   * Requests that one connection may carry; with the last one its peer is told to open another. Whole number from 1, or 0
+   * for no limit. Default 0. With `maxConnectionAgeMs` it bounds for how long a certificate that was replaced stays in use.
+   */
+  readonly maxRequestsPerConnection: number;
+  /**
+   * Age at which a connection's peer is told to open another, in ms; calls in flight finish. From 1, or 0 for no limit.
+   * Default 0. Each connection gets up to a tenth more, so that those that were opened together do not end together.
+   */
+  readonly maxConnectionAgeMs: number;
 }
 
 /** Those that are not given have their defaults. */
 export type ListenerLimitOptions = { readonly [Name in keyof ListenerLimits]?: ListenerLimits[Name] | undefined };
 
 const maxTimeoutMs = 2 ** 31 - 1;
+/** With the tenth that is added it still fits a timer. */
+const longestAgeMs = 1_900_000_000;
 
 /** @throws {RangeError} naming the limit. */
 export function resolveListenerLimits(limits: ListenerLimitOptions = {}): ListenerLimits {
   const { maxConnections = 4096, maxConcurrentStreams = 1000, maxHeaderBytes = 16_384 } = limits;
   const { headerTimeoutMs = 10_000, requestTimeoutMs = 0, idleTimeoutMs = 360_000 } = limits;
+  const { maxRequestsPerConnection = 0, maxConnectionAgeMs = 0 } = limits;
   checkRange("maxConnections", maxConnections, 1, 1_000_000);
   checkRange("maxConcurrentStreams", maxConcurrentStreams, 1, 1_000_000);
   checkRange("maxHeaderBytes", maxHeaderBytes, 1024, 1024 * 1024);
   checkRange("headerTimeoutMs", headerTimeoutMs, 1, maxTimeoutMs);
   checkRange("idleTimeoutMs", idleTimeoutMs, 1, maxTimeoutMs);
   if (requestTimeoutMs !== 0) checkRange("requestTimeoutMs", requestTimeoutMs, headerTimeoutMs, maxTimeoutMs);
-  return { maxConnections, headerTimeoutMs, requestTimeoutMs, idleTimeoutMs, maxHeaderBytes, maxConcurrentStreams };
+  checkRange("maxRequestsPerConnection", maxRequestsPerConnection, 0, Number.MAX_SAFE_INTEGER);
+  checkRange("maxConnectionAgeMs", maxConnectionAgeMs, 0, longestAgeMs);
+  return {
+    maxConnections,
+    headerTimeoutMs,
+    requestTimeoutMs,
+    idleTimeoutMs,
+    maxHeaderBytes,
+    maxConcurrentStreams,
+    maxRequestsPerConnection,
+    maxConnectionAgeMs,
+  };
 }
 
 function checkRange(name: string, value: number, least: number, most: number): void {

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { refuseMalformed } from "./client-error.ts";
 import { type Connection, createConnection } from "./connection.ts";
+import { replaceWhenOld } from "./connection-age.ts";
 import { createPeer, rememberPeer } from "./connection-peer.ts";
 import { createDrain } from "./drain.ts";
 import { type FirstBytes, readFirstBytes } from "./first-bytes.ts";
@@ -110,7 +111,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   const onConnection = (socket: Socket) => {
     const opening = new AbortController();
-    const connection = createConnection(socket, clock, {
+    const ended = new AbortController();
+    const settings = { clock, maxRequests: limits.maxRequestsPerConnection };
+    const connection = createConnection(socket, settings, {
       onBegin() {
         inFlight++;
       },
@@ -121,6 +124,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       onClosed() {
         connections.delete(connection);
         opening.abort();
+        ended.abort("the connection has ended");
         if (connections.size === 0) onEmpty();
       },
     });
@@ -134,6 +138,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       () => {}, // it did, or it is gone
     );
     socket.on("error", report);
+    void replaceWhenOld(connection, limits.maxConnectionAgeMs, clock, ended.signal);
 
     const speak = (carrier: Socket, version: "http1" | "http2") => {
       opening.abort();
@@ -156,8 +161,6 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       rememberPeer(session, peer);
       carriers.set(session, connection);
       connection.useHttp2(session);
-      const ended = new AbortController();
-      socket.once("close", () => ended.abort());
       void closeWhenIdle(connection, limits.idleTimeoutMs, clock, ended.signal);
     };
     const onKnown = (first: FirstBytes) => {
@@ -194,6 +197,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
         const empty = new Promise<void>((resolve) => {
           onEmpty = resolve;
         });
+        tls?.close();
         if (connections.size === 0) onEmpty();
         const closed = new Promise<void>((resolve) => http1.server.close(() => resolve()));
         for (const connection of connections) connection.retire();
@@ -208,7 +212,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     clock,
   );
 
-  const address = await listen(http1.server, wanted, mode);
+  const address = await listen(http1.server, wanted, mode).catch((reason: unknown) => {
+    tls?.close();
+    throw reason;
+  });
   http1.server.on("error", report);
   const close = async () => {
     await drain.start(0);

@@ -1,10 +1,13 @@
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
+import { followTlsUpdates } from "../internal/tls-updates.ts";
 import { resolveServerTls, type ServerTlsOptions } from "./server-tls.ts";
 
 export interface TlsUpgrade {
   /** Speaks TLS on an accepted socket; `onSecure` gets the socket that does, unless the handshake fails or takes too long. */
   start(socket: Socket, onSecure: (secure: TLSSocket) => void): void;
+  /** Stops to follow updates of certificates. */
+  close(): void;
 }
 
 /** `onError` hears of failed handshakes. */
@@ -15,6 +18,10 @@ export function createTlsUpgrade(
 ): TlsUpgrade {
   // It never listens: it is given the sockets that another server accepted.
   const server = createServer(resolveServerTls(options, handshakeTimeoutMs));
+  // New keys for session tickets come with it: nobody resumes a session that an older certificate began.
+  const stopUpdates = followTlsUpdates(options.updates, (material) => {
+    server.setSecureContext(resolveServerTls({ ...options, ...material }, handshakeTimeoutMs));
+  });
   // Node does not tell which socket a secure one stands on, but both have the same two ends.
   const waiting = new Map<string, (secure: TLSSocket) => void>();
 
@@ -39,6 +46,7 @@ export function createTlsUpgrade(
       socket.allowHalfOpen = false;
       server.emit("connection", socket);
     },
+    close: stopUpdates,
   };
 }
 

@@ -74,7 +74,9 @@ export function checkMessageBytes(option: string, bytes: number): void {
   checkRange(option, bytes, 1, maxMessageLimit);
 }
 
-function secureContextOf({ ca, cert, key, minVersion = "TLSv1.2", servername }: ClientTlsOptions = {}): SecureContext {
+/** @throws {TypeError} naming the field of `tls`. */
+export function secureContextOf(options: ClientTlsOptions = {}): SecureContext {
+  const { ca, cert, key, passphrase, crl, minVersion = "TLSv1.2", servername } = options;
   // Node throws for it only when the socket is on its way already, and leaves that socket to nobody.
   if (servername !== undefined && typeof servername !== "string")
     throw new TypeError("tls.servername must be a string");
@@ -83,6 +85,8 @@ function secureContextOf({ ca, cert, key, minVersion = "TLSv1.2", servername }: 
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+    ...(crl === undefined ? {} : { crl }),
   });
 }
 

@@ -1,3 +1,4 @@
+import type { SecureContext } from "node:tls";
 import type { Registry } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import type { UniversalClientFn, UniversalClientResponse } from "@connectrpc/connect/protocol";
@@ -6,14 +7,20 @@ import { createTransport as createGrpcTransport } from "@connectrpc/connect/prot
 import { createTransport as createGrpcWebTransport } from "@connectrpc/connect/protocol-grpc-web";
 import { compressionBrotli, compressionGzip, createNodeHttpClient } from "@connectrpc/connect-node";
 import type { Clock } from "@cpg/resilience";
+import { followTlsUpdates } from "../internal/tls-updates.ts";
 import { callError, connectionFailed } from "./call-error.ts";
-import { type ResolvedCallTransportOptions, resolveCallTransportOptions } from "./call-transport-options.ts";
+import {
+  type ResolvedCallTransportOptions,
+  resolveCallTransportOptions,
+  secureContextOf,
+} from "./call-transport-options.ts";
 import { type ClientTlsOptions, createDialer, type Dialer } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { createEnvelopeCheck } from "./envelope-check.ts";
 import { createHttp1Agent } from "./http1-agent.ts";
 import { createHttp1Liveness } from "./http1-liveness.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import { retryRefused } from "./retry-refused.ts";
 import { sentTimeoutMs } from "./sent-timeout.ts";
 import { boundedTimeout, shortenGrpcTimeout } from "./timeout-header.ts";
 
@@ -92,6 +99,10 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
   const sendCompression = resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression];
   const closed = new AbortController();
   const wire = httpVersion === "2" ? openHttp2(resolved) : openHttp1(resolved);
+  const { tls } = resolved;
+  const stopUpdates = followTlsUpdates(tls?.updates, (material) => {
+    wire.useSecureContext(secureContextOf({ ...tls, ...material }));
+  });
 
   const httpClient: UniversalClientFn = async (request) => {
     closed.signal.throwIfAborted();
@@ -147,6 +158,7 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
     close() {
       if (closing === undefined) {
         const reason = new ConnectError(`the transport to ${formatEndpoint(endpoint)} is closed`, Code.Canceled);
+        stopUpdates();
         closed.abort(reason);
         closing = wire.close(reason);
       }
@@ -159,6 +171,8 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
 interface Wire {
   readonly client: UniversalClientFn;
   interceptors(above: readonly Interceptor[]): Interceptor[];
+  /** For calls from now on. */
+  useSecureContext(context: SecureContext): void;
   close(reason: Error): Promise<void>;
 }
 
@@ -166,8 +180,12 @@ function openHttp2(options: ResolvedCallTransportOptions): Wire {
   const dialer = createDialer({ ...options, alpn: "h2" });
   const sessions = createHttp2Sessions({ ...options, dialer });
   return {
-    client: createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions }),
+    client: retryRefused(createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions })),
     interceptors: (above) => [...above],
+    useSecureContext(context) {
+      dialer.useSecureContext(context);
+      sessions.renew();
+    },
     close: (reason) => dialer.close(reason),
   };
 }
@@ -175,10 +193,11 @@ function openHttp2(options: ResolvedCallTransportOptions): Wire {
 function openHttp1(options: ResolvedCallTransportOptions): Wire {
   const { endpoint, origin, secure, pingTimeoutMs } = options;
   const dialer: Dialer = createDialer({ ...options, alpn: "http/1.1" });
-  const agent = createHttp1Agent({ ...options, secure, dialer });
+  const sockets = createHttp1Agent({ ...options, secure, dialer });
+  const pings = createHttp1Agent({ ...options, secure, dialer, maxSockets: 1 });
   const liveness = createHttp1Liveness({
     origin,
-    agent: createHttp1Agent({ ...options, secure, dialer, maxSockets: 1 }),
+    agent: pings.agent,
     intervalMs: options.pingIntervalMs,
     timeoutMs: pingTimeoutMs,
     clock: options.clock,
@@ -191,8 +210,13 @@ function openHttp1(options: ResolvedCallTransportOptions): Wire {
     return next(request);
   };
   return {
-    client: createNodeHttpClient({ httpVersion: "1.1", nodeOptions: { agent } }),
+    client: createNodeHttpClient({ httpVersion: "1.1", nodeOptions: { agent: sockets.agent } }),
     interceptors: (above) => [...above, watchStreams],
+    useSecureContext(context) {
+      dialer.useSecureContext(context);
+      sockets.renew();
+      pings.renew();
+    },
     close(reason) {
       liveness.close();
       return dialer.close(reason);

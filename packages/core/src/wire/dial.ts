@@ -1,22 +1,26 @@
 import { connect as connectTcp, isIP, Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls, type SecureContext } from "node:tls";
+import { connect as connectTls, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { Clock } from "@cpg/resilience";
+import type { TlsMaterial, TlsUpdates } from "../internal/tls-updates.ts";
 import { type ConnectionStage, connectionFailed } from "./call-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 
-/** TLS of a client, in the terms of `node:tls`. */
-export interface ClientTlsOptions {
-  /** Authorities to trust instead of Node's own. */
-  readonly ca?: ConnectionOptions["ca"];
-  /** Certificate of this side, for servers that ask for one. */
-  readonly cert?: ConnectionOptions["cert"];
-  readonly key?: ConnectionOptions["key"];
+/**
+ * TLS of a client, in the terms of `node:tls`: `ca` are the authorities to trust instead of Node's own, `cert` and `key` are
+ * for servers that ask for a certificate.
+ */
+export interface ClientTlsOptions extends TlsMaterial {
   /** Name to ask for and to find in the certificate. Default: the host of the endpoint. */
   readonly servername?: string | undefined;
   /** Whether a certificate that does not verify ends the connection. Default true. */
   readonly rejectUnauthorized?: boolean | undefined;
   /** Default "TLSv1.2". */
-  readonly minVersion?: ConnectionOptions["minVersion"];
+  readonly minVersion?: SecureContextOptions["minVersion"];
+  /**
+   * Replaces certificate, key, authorities and revocation lists while calls run: later calls travel over new connections,
+   * those in flight finish on theirs. Default: they stay.
+   */
+  readonly updates?: TlsUpdates | undefined;
 }
 
 export interface DialerOptions {
@@ -38,6 +42,8 @@ export interface Dialer {
    * resolves when bytes can flow, rejects with the reason of the failure, and may be ignored.
    */
   dial(): { readonly socket: Socket; readonly ready: Promise<void> };
+  /** What TLS shows and trusts on sockets that are dialed from now on. */
+  useSecureContext(context: SecureContext): void;
   /** Destroys every open socket with the error; resolves when all are closed. */
   destroy(error: Error): Promise<void>;
   /** `destroy`, and sockets that are dialed later end with the error at once. */
@@ -51,11 +57,12 @@ export function createDialer(options: DialerOptions): Dialer {
   const { endpoint, connectTimeoutMs, clock } = options;
   const secure = endpoint.kind === "tcp" && endpoint.secure;
   const open = new Set<Socket>();
+  let { secureContext } = options;
   let closed: Error | undefined;
 
   const dial = () => {
     if (closed !== undefined) return deadSocket(closed);
-    const socket = openSocket(options);
+    const socket = openSocket({ ...options, secureContext });
     open.add(socket);
     let stage: ConnectionStage = "connect";
     const timer = new AbortController();
@@ -94,6 +101,9 @@ export function createDialer(options: DialerOptions): Dialer {
   };
   return {
     dial,
+    useSecureContext(context) {
+      secureContext = context;
+    },
     destroy,
     close(error) {
       closed = error;

@@ -29,6 +29,8 @@ export interface Http2Sessions {
   readonly authority: string;
   request(method: string, path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream>;
   notifyResponseByteRead(stream: ClientHttp2Stream): void;
+  /** Calls from now on travel over a new session. Those in flight finish on theirs. */
+  renew(): void;
 }
 
 /** A session that the peer has greeted. */
@@ -48,7 +50,7 @@ const maxAttempts = 3;
 
 /**
  * HTTP/2 sessions to one endpoint: one at a time takes new calls, opened by the first call that needs it and shared by
- * all. One that was told to go away finishes its calls beside its successor. While calls are open, a peer that is
+ * all. One that was told to go away, or that `renew` has replaced, finishes its calls beside its successor. While calls are open, a peer that is
  * silent for `pingIntervalMs` has to answer a PING; a session unused for that long is asked before its next call.
  * Differs from connect-node's own manager in that dialing is bounded up to the peer's SETTINGS, so that no call is sent
  * to a peer that may not speak HTTP/2, and in that every loss carries one typed error.
@@ -58,8 +60,10 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
   const lives = new WeakMap<ClientHttp2Session, Live>();
   let current: Live | undefined;
   let opening: Promise<Live> | undefined;
+  let generation = 0;
 
   const open = async (): Promise<Live> => {
+    const begunIn = generation;
     const { socket, ready } = dialer.dial();
     // These come before Node's own listeners, so the session ends with our error instead of a bare CANCEL.
     let session: ClientHttp2Session | undefined;
@@ -80,7 +84,9 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
         () => greeted,
         () => connectionFailed(endpoint, "http", `the peer sent nothing within ${connectTimeoutMs} ms`),
       );
-      return adopt(session, socket);
+      const live = adopt(session, socket);
+      if (begunIn === generation) current = live;
+      return live;
     } catch (reason) {
       const error = callError(endpoint, reason);
       session?.destroy(error);
@@ -104,7 +110,6 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     socket.setTimeout(idleTimeoutMs).on("timeout", () => retire(live));
     session.on("goaway", () => retire(live));
     session.once("close", () => retire(live));
-    current = live;
     return live;
   };
 
@@ -127,9 +132,12 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
       });
       if ((await live.verifying) && isUsable(live)) return live;
     }
-    opening ??= open().finally(() => {
-      opening = undefined;
-    });
+    if (opening === undefined) {
+      const attempt = open().finally(() => {
+        if (opening === attempt) opening = undefined;
+      });
+      opening = attempt;
+    }
     return opening;
   };
 
@@ -180,7 +188,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
       live.session.unref();
       live.socket.setTimeout(idleTimeoutMs);
       // Node keeps a session that was told to go away even after its last stream.
-      if (!isUsable(live)) retire(live);
+      if (current !== live || !isUsable(live)) retire(live);
     });
   };
 
@@ -202,6 +210,11 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     notifyResponseByteRead(stream) {
       const live = stream.session && lives.get(stream.session as ClientHttp2Session);
       if (live) live.lastAliveMs = clock.monotonic();
+    },
+    renew() {
+      generation++;
+      opening = undefined;
+      if (current !== undefined) retire(current);
     },
   };
 }

@@ -8,17 +8,13 @@ import {
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
-import {
-  compressionBrotli,
-  compressionGzip,
-  universalRequestFromNodeRequest,
-  universalResponseToNodeResponse,
-} from "@connectrpc/connect-node";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { peerKey } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
 import type { NodeHandler, NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
 import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-options.ts";
 import { bodyOf, endUnreadRequest } from "./end-unread-request.ts";
+import { receivedCompression } from "./received-compression.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
 import { limitTimeout } from "./timeout-header.ts";
 
@@ -55,7 +51,7 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
   checkMessageBytes("maxMessageBytes", maxMessageBytes);
   checkMessageBytes("maxResponseBytes", maxResponseBytes);
   const router = createConnectRouter({
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: [...receivedCompression],
     interceptors: [...interceptors],
     readMaxBytes: maxMessageBytes,
     writeMaxBytes: maxResponseBytes,

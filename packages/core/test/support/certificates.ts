@@ -23,8 +23,8 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const validity = { notBefore: new Date("2020-01-01"), notAfter: new Date("2120-01-01") };
 
 /** A certificate authority and what it signed, all made for this test run; nothing of it is stored. */
-export async function createCertificates(): Promise<TestCertificates> {
-  const [authority, other] = await Promise.all([createAuthority("CN=test-ca"), createAuthority("CN=other-ca")]);
+export async function createCertificates(name = "test-ca"): Promise<TestCertificates> {
+  const [authority, other] = await Promise.all([createAuthority(`CN=${name}`), createAuthority("CN=other-ca")]);
   const [server, client, stranger] = await Promise.all([
     authority.issue("CN=localhost", x509.ExtendedKeyUsage.serverAuth, [
       { type: "dns", value: "localhost" },

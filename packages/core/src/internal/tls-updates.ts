@@ -1,0 +1,31 @@
+import type { SecureContextOptions } from "node:tls";
+
+/** What TLS shows, trusts and revokes, and what may change while a program runs. */
+export interface TlsMaterial {
+  readonly cert?: SecureContextOptions["cert"];
+  readonly key?: SecureContextOptions["key"];
+  readonly passphrase?: SecureContextOptions["passphrase"];
+  readonly ca?: SecureContextOptions["ca"];
+  readonly crl?: SecureContextOptions["crl"];
+}
+
+/**
+ * Where new material comes from, such as files that are watched: calls `apply` whenever there is some, for the connections
+ * that are made from then on. `apply` throws a TypeError naming the field for material that cannot be used, and what was in
+ * use stays so. Returns how to stop; it is called when the server or the transport closes.
+ */
+export type TlsUpdates = (apply: (material: TlsMaterial) => void) => () => void;
+
+/** Subscribes, once; after the stop nothing is applied any more. */
+export function followTlsUpdates(updates: TlsUpdates | undefined, apply: (material: TlsMaterial) => void): () => void {
+  if (updates === undefined) return () => {};
+  let stopped = false;
+  const stop = updates((material) => {
+    if (!stopped) apply(material);
+  });
+  return () => {
+    if (stopped) return;
+    stopped = true;
+    stop();
+  };
+}
