@@ -1,0 +1,62 @@
+// The command: runs tables and reports. Exit code 1 when a variant fails or answers wrongly, 2 for bad arguments; a goal
+// that is missed is told, and no failure.
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { seededRandom } from "@cpg/resilience/testing";
+import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { launchTable } from "./launch/launch-table.ts";
+import { type Report, reportAsMarkdown } from "./report.ts";
+import { type RunOptions, runTable } from "./run-table.ts";
+import { surroundings } from "./surroundings.ts";
+import type { Table } from "./table.ts";
+import type { TableResult } from "./table-result.ts";
+
+const tables = new Map<string, Table>([launchTable].map((table) => [table.name, table]));
+
+/** A batch takes long enough that a timer's tick, a scheduler's slice and a minor collection matter little. */
+const full = { batchMs: 50, warmUpMs: 400, stepLimitMs: 60_000 };
+const short = { batchMs: 1, warmUpMs: 0, stepLimitMs: 30_000 };
+
+async function run(options: BenchOptions): Promise<Report> {
+  const { seed, rounds } = options;
+  const found = surroundings();
+  const collectGarbage = globalThis.gc;
+  const runOptions: RunOptions = {
+    ...(options.short ? short : full),
+    rounds,
+    size: options.short ? "short" : "full",
+    random: seededRandom(seed),
+    nowMs: () => performance.now(),
+    collectGarbage: () => void collectGarbage?.(),
+    onProgress: (line) => console.error(line),
+  };
+  const results: TableResult[] = [];
+  for (const name of options.tables) {
+    const table = tables.get(name);
+    if (table !== undefined) results.push(await runTable(table, runOptions));
+  }
+  const garbageCollected = collectGarbage !== undefined;
+  return { surroundings: found, seed, rounds, short: options.short, garbageCollected, tables: results };
+}
+
+function parse(): BenchOptions {
+  try {
+    return parseBenchOptions(process.argv.slice(2), [...tables.keys()], () => randomInt(2 ** 32));
+  } catch (reason) {
+    console.error(`${reason instanceof Error ? reason.message : reason}\nusage: ${usage}`);
+    process.exit(2);
+  }
+}
+
+const options = parse();
+console.error(`seed ${options.seed}`);
+try {
+  const report = await run(options);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  const markdown = reportAsMarkdown(report);
+  if (options.markdown === undefined) process.stdout.write(markdown);
+  else writeFileSync(options.markdown, markdown);
+} catch (reason) {
+  console.error(reason);
+  process.exit(1); // what hangs must not hold this process up
+}
