@@ -1,0 +1,65 @@
+import { Code } from "@connectrpc/connect";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { collect } from "../support/collect.ts";
+import { carriers } from "./carriers.ts";
+import { clientMessageBytes } from "./contract-plugin.ts";
+import { clientLayers } from "./interceptors.ts";
+import { stream } from "./kinds.ts";
+import { lifeCases } from "./shutdown.ts";
+import type { ContractCase, StartedPlugin, Subject } from "./subject.ts";
+import { contract } from "./suite.ts";
+import { countOf, seen } from "./witnessed.ts";
+
+/** HTTP/1.1 has no streams that flow both ways: what the others have to do, it has to refuse. */
+const refusesBidi: ContractCase["run"] = async (subject) => {
+  const answers = collect(subject.contract.bidiStream(stream({ text: "a" })));
+  await expect(answers).rejects.toMatchObject({ code: Code.Unknown });
+  expect((await subject.contract.unary({ text: "still here" })).text).toBe("still here");
+};
+
+let keys = 0;
+
+/** Whole titles: those that vitest takes out of an object are cut. */
+const titled = <Case extends { readonly title: string }>(cases: readonly Case[]) =>
+  cases.map((each): [string, Case] => [each.title, each]);
+
+describe.each(carriers)("$name", { timeout: 15_000 }, (carrier) => {
+  const { traits } = carrier;
+  let plugins: StartedPlugin[] = [];
+  let shared: Omit<Subject, "key">;
+
+  beforeAll(async () => {
+    plugins = await Promise.all([
+      carrier.start(),
+      carrier.start({ interceptors: clientLayers, maxMessageBytes: clientMessageBytes }),
+    ]);
+    const [plugin, limited] = plugins as [StartedPlugin, StartedPlugin];
+    shared = {
+      carrier,
+      traits,
+      plugin,
+      contract: await plugin.dispense("contract"),
+      layered: await limited.dispense("layered"),
+      witness: await plugin.dispense("witness"),
+      layeredWitness: await limited.dispense("witness"),
+    };
+  });
+  afterAll(async () => {
+    await Promise.all(plugins.map((plugin) => plugin[Symbol.asyncDispose]()));
+  });
+
+  describe.each(contract)("$topic", ({ cases }) => {
+    it.each(titled(cases))("%s", async (_, { bidi = false, run }) => {
+      const refused = bidi && traits.httpVersion === "1.1";
+      await (refused ? refusesBidi : run)({ ...shared, key: `case ${keys++}` });
+    });
+  });
+
+  it("leaves no handler behind, whatever happened to its call", async () => {
+    await seen(shared, "ended", await countOf(shared, "begun"));
+  });
+
+  describe.concurrent("shutdown", () => {
+    it.each(titled(lifeCases))("%s", (_, { run }) => run(carrier));
+  });
+});
