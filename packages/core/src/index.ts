@@ -67,6 +67,7 @@ export type {
 } from "./server/host-extension.ts";
 export type { HttpRoute } from "./server/http-route.ts";
 export type { CloseOptions, PluginServer } from "./server/plugin-server.ts";
+export type { RequestGate } from "./server/request-gate.ts";
 export { serve } from "./server/serve.ts";
 export type { ControlOptions, LinkOptions, ServeOptions } from "./server/serve-options.ts";
 export { supervisePlugin } from "./supervision/supervise-plugin.ts";
@@ -81,6 +82,7 @@ export type {
 } from "./supervision/supervision-event.ts";
 export type { ProbeOptions, RestartOptions, SupervisePluginOptions } from "./supervision/supervision-options.ts";
 export type { SupervisionStateName } from "./supervision/supervision-state.ts";
+export { answerError } from "./wire/answer-error.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";
 export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
 export type { DirectCallOptions, DirectEndpoint } from "./wire/direct-endpoint.ts";

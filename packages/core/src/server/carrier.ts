@@ -5,6 +5,7 @@ import type { HealthReporter } from "../health/health-reporter.ts";
 import type { BoundAddress } from "../listener/listener.ts";
 import type { HttpRoute } from "./http-route.ts";
 import type { RequestContextHook } from "./request-context.ts";
+import type { RequestGate } from "./request-gate.ts";
 import type { ServeLimits } from "./serve-options.ts";
 
 /** Where a server is called. */
@@ -30,6 +31,7 @@ export interface Carrier {
 export interface CarriedServer extends ServeLimits {
   /** Adds its RPCs. */
   routes(router: ConnectRouter): void;
+  readonly gate: RequestGate | undefined;
   readonly httpRoutes: readonly HttpRoute[];
   /** What sets context values per HTTP request. */
   readonly contextHooks: readonly RequestContextHook[];

@@ -10,6 +10,7 @@ import { createHttpRouter } from "./http-router.ts";
 import { chooseListenAddress, isLocalOnly } from "./listen-choice.ts";
 import { isPrivateSocket } from "./private-socket.ts";
 import { setContextValues } from "./request-context.ts";
+import { behindGate } from "./request-gate.ts";
 import type { ListenOptions } from "./serve-options.ts";
 
 /** Calls over HTTP, on the address that the options or the environment name. */
@@ -42,7 +43,7 @@ interface HttpPlace {
 async function openHttpCarrier(place: HttpPlace, server: CarriedServer): Promise<Carrier> {
   const { guard, health, contextHooks, clock, onError } = server;
   const serveHttp = createHttpRouter([...createHealthRoutes(health), ...server.httpRoutes], onError);
-  const handler = createRpcHandler({
+  const calls = createRpcHandler({
     routes: (router) => server.routes(router),
     fallback(request, response) {
       readCaller(guard, request); // for the headers that the route sees
@@ -59,6 +60,7 @@ async function openHttpCarrier(place: HttpPlace, server: CarriedServer): Promise
     onError,
   });
   const { address, tls, limits } = place;
+  const handler = behindGate(server.gate, calls, onError);
   const listener = await openListener({ address, tls, limits, handler, onError, clock });
   return {
     endpoint: listener.endpoint,

@@ -46,6 +46,7 @@ export function planMemoryCarrier({
  * @throws {TypeError} naming the option, for a server that needs HTTP requests.
  */
 export function createCarriedMemoryServer(server: CarriedServer, byReference: boolean): MemoryServer {
+  if (server.gate !== undefined) throw needsListener("gate");
   if (server.httpRoutes.length > 0) throw needsListener("httpRoutes");
   if (server.contextHooks.some((hook) => hook.contextValues !== undefined)) throw needsListener("contextValues");
   const memory = createMemoryServer({

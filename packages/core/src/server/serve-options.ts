@@ -12,6 +12,7 @@ import type { MagicCookie } from "../protocol/constants.ts";
 import type { ClientTlsOptions } from "../wire/call-transport.ts";
 import type { HostExtension } from "./host-extension.ts";
 import type { HttpRoute } from "./http-route.ts";
+import type { RequestGate } from "./request-gate.ts";
 
 /** Where a server listens, for calls over HTTP. */
 export interface ListenOptions {
@@ -61,6 +62,11 @@ export interface ServeOptions<Plugins extends PluginSet> extends ListenOptions, 
   readonly pluginInterceptors?: { readonly [Name in keyof Plugins]?: readonly Interceptor[] } | undefined;
   /** Sets context values for one request, before any interceptor runs. The peer of the connection is there already. */
   readonly contextValues?: ((request: NodeServerRequest, values: ContextValues) => void) | undefined;
+  /**
+   * Looks at every HTTP request, RPC or not, before anything else does. An error that it returns is the answer, in the
+   * caller's protocol. What it throws refuses the request too, as `internal`. Default: all may pass.
+   */
+  readonly gate?: RequestGate | undefined;
   /** Plain HTTP handlers beside the RPCs. */
   readonly httpRoutes?: readonly HttpRoute[] | undefined;
   /** What other packages add, such as a registry. A server with extensions is a host. */

@@ -115,6 +115,7 @@ export async function startServer<Plugins extends PluginSet>(
           httpVersions: plan.httpVersions,
           onShutdown: (order) => void close(order).catch(onError),
         }),
+      gate: options.gate,
       httpRoutes: [...installed.flatMap(({ httpRoutes = [] }) => httpRoutes), ...(options.httpRoutes ?? [])],
       contextHooks: [...installed, options],
       guard,
