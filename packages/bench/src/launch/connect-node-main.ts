@@ -12,6 +12,8 @@ const adapter = connectNodeAdapter({
   routes: (router) => router.service(EchoService, echoService),
   acceptCompression: [], // our server does not compress on one machine either
 });
-const server = httpVersion === "2" ? createHttp2Server(adapter) : createHttp1Server(adapter);
+// Between two batches a connection is idle for longer than the 5 s after which Node closes it, maybe as a call begins.
+const keepAliveTimeout = 600_000;
+const server = httpVersion === "2" ? createHttp2Server(adapter) : createHttp1Server({ keepAliveTimeout }, adapter);
 // Open connections would hold close() up; they end with the process.
 tellAddress(await listenLocally(server, socket === "unix" ? "unix" : "tcp"), () => void server.close());
