@@ -23,13 +23,6 @@ export class BulkheadFullError extends Error {
  */
 export function bulkheadFull(key: string, refusal: BulkheadRefusal): ConnectError {
   const message = refusal === "full" ? "too many calls at a time" : "no call ended in time to make room for this one";
-  const error = new ConnectError(
-    message,
-    Code.ResourceExhausted,
-    undefined,
-    undefined,
-    new BulkheadFullError(key, refusal),
-  );
-  markUnprocessed(error);
-  return error;
+  const cause = new BulkheadFullError(key, refusal);
+  return markUnprocessed(new ConnectError(message, Code.ResourceExhausted, undefined, undefined, cause));
 }

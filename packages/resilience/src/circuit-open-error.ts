@@ -22,7 +22,7 @@ export class CircuitOpenError extends Error {
 /** The rejection, which proves that the call did not run. Its message does not name the key, as it may travel on. */
 export function circuitOpen(key: string, state: CircuitKind, retryAfterMs: number): ConnectError {
   const cause = new CircuitOpenError(key, state, retryAfterMs);
-  const error = retryLater("the circuit breaker lets no call through now", Code.Unavailable, retryAfterMs, cause);
-  markUnprocessed(error);
-  return error;
+  return markUnprocessed(
+    retryLater("the circuit breaker lets no call through now", Code.Unavailable, retryAfterMs, cause),
+  );
 }

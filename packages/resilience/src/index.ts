@@ -9,7 +9,22 @@ export {
   type Jitter,
   resolveBackoffOptions,
 } from "./backoff.ts";
+export { type Bulkhead, type BulkheadEvent, type BulkheadSnapshot, createBulkhead } from "./bulkhead.ts";
+export { BulkheadFullError, type BulkheadRefusal } from "./bulkhead-full-error.ts";
+export type { BulkheadOptions } from "./bulkhead-options.ts";
+export {
+  type CircuitBreaker,
+  type CircuitChange,
+  type CircuitSnapshot,
+  createCircuitBreaker,
+} from "./circuit-breaker.ts";
+export { CircuitOpenError } from "./circuit-open-error.ts";
+export type { CircuitBreakerOptions } from "./circuit-options.ts";
+export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
+export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export type { CallKey } from "./internal/keyed-call.ts";
+export type { WindowCounts } from "./sliding-window.ts";
 export {
   type TokenBucketConfig,
   type TokenBucketResult,

@@ -6,13 +6,18 @@ import { describe, expect, it } from "vitest";
 describe("what the package exports", () => {
   it("is exactly what its README lists", () => {
     expect(Object.keys(resilience).toSorted()).toEqual([
+      "BulkheadFullError",
+      "CircuitOpenError",
       "backoffDelay",
       "createBackoff",
+      "createBulkhead",
+      "createCircuitBreaker",
       "peerKey",
       "resolveBackoffOptions",
       "systemClock",
       "take",
       "tokenBucket",
+      "verdictOnError",
       "verifiedIdentityKey",
     ]);
     expect(Object.keys(testing).toSorted()).toEqual(["FakeClock", "seededRandom"]);
