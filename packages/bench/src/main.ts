@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { seededRandom } from "@cpg/resilience/testing";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
 import { type Report, reportAsMarkdown } from "./report.ts";
 import { type RunOptions, runTable } from "./run-table.ts";
@@ -11,11 +12,16 @@ import { surroundings } from "./surroundings.ts";
 import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
-const tables = new Map<string, Table>([launchTable].map((table) => [table.name, table]));
+const tables = new Map<string, Table>([launchTable, interceptorsTable].map((table) => [table.name, table]));
 
 /** A batch takes long enough that a timer's tick, a scheduler's slice and a minor collection matter little. */
 const full = { batchMs: 50, warmUpMs: 400, stepLimitMs: 60_000 };
 const short = { batchMs: 1, warmUpMs: 0, stepLimitMs: 30_000 };
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
 
 async function run(options: BenchOptions): Promise<Report> {
   const { seed, rounds } = options;
@@ -26,7 +32,7 @@ async function run(options: BenchOptions): Promise<Report> {
     rounds,
     size: options.short ? "short" : "full",
     random: seededRandom(seed),
-    nowMs: () => performance.now(),
+    clocks: { wall: () => performance.now(), cpu: cpuMs },
     collectGarbage: () => void collectGarbage?.(),
     onProgress: (line) => console.error(line),
   };

@@ -23,6 +23,7 @@ const report: Report = {
         {
           name: "echo",
           unit: "ns",
+          clock: "wall",
           base: "a | b",
           subtract: undefined,
           rows: [
@@ -35,7 +36,7 @@ const report: Report = {
             { variant: "c", figure: { median: 4_512, min: 4_000, max: 5_000 }, ratio: undefined, samples: [4_512] },
           ],
         },
-        { name: "chain", unit: "ns", base: "d", subtract: "empty", rows: [] },
+        { name: "chain", unit: "ns", clock: "cpu", base: "d", subtract: "empty", rows: [] },
       ],
       goals: [
         {
@@ -74,7 +75,7 @@ moleculer 0.15.2, opossum 10.0.0.
 | a \\| b | 92.0 ns | 90.0 ns..1.40 µs | 1.00x [1.00..1.00] |
 | c | 4.51 µs | 4.00 µs..5.00 µs | – |
 
-| chain, added to "empty" | median | lowest..highest | x "d" |
+| chain, CPU time, added to "empty" | median | lowest..highest | x "d" |
 | --- | --: | --: | --: |
 
 | goal | measured |  |

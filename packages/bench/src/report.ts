@@ -34,7 +34,8 @@ export function reportAsMarkdown({ surroundings, ...report }: Report): string {
 }
 
 function measureAsMarkdown(measure: MeasureResult): string {
-  const head = [`${measure.name}${addedTo(measure)}`, "median", "lowest..highest", `x "${measure.base}"`];
+  const clock = measure.clock === "cpu" ? ", CPU time" : "";
+  const head = [`${measure.name}${clock}${addedTo(measure)}`, "median", "lowest..highest", `x "${measure.base}"`];
   const rows = measure.rows.map(({ variant, figure, ratio }) => [
     variant,
     formatFigure(figure.median, measure.unit),

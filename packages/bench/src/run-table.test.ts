@@ -13,7 +13,7 @@ function bench() {
     warmUpMs: 200,
     size: "full",
     random: seededRandom(1),
-    nowMs: () => nowMs,
+    clocks: { wall: () => nowMs, cpu: () => nowMs / 2 },
     collectGarbage: () => void log.push("gc"),
     onProgress: () => {},
     stepLimitMs: 5_000,
@@ -56,6 +56,14 @@ describe("runTable", () => {
     expect(a?.figure.median).toBeCloseTo(2_000, 3);
     expect(b?.figure.median).toBeCloseTo(3_000_000, 3);
     expect(b?.ratio?.median).toBeCloseTo(1_500, 3);
+  });
+
+  it("takes the clock that the measure names", async () => {
+    const { options, timed, variant, table } = bench();
+    const variants = [variant("a", { echo: timed("a", 2) })];
+    const measures = [{ name: "echo", unit: "ns", clock: "cpu", base: "a" }] as const;
+    const [measure] = (await runTable({ ...table(variants), measures }, options)).measures;
+    expect(measure?.rows[0]?.figure.median).toBe(1_000_000);
   });
 
   it("sets up in order, checks before it measures, closes in reverse order", async () => {

@@ -1,5 +1,5 @@
 import { shuffle } from "./shuffle.ts";
-import type { Case, Subject, Table, TimedCase } from "./table.ts";
+import type { Case, ClockName, Subject, Table, TimedCase } from "./table.ts";
 import { type TableResult, tableResult } from "./table-result.ts";
 import { within } from "./within.ts";
 
@@ -14,7 +14,7 @@ export interface RunOptions {
   /** Decides the order within each round, and the seeds of simulations. */
   readonly random: () => number;
   /** Milliseconds that only grow, with fractions. */
-  readonly nowMs: () => number;
+  readonly clocks: Readonly<Record<ClockName, () => number>>;
   /** Called before each batch. */
   readonly collectGarbage: () => void;
   readonly onProgress: (line: string) => void;
@@ -27,6 +27,7 @@ interface Cell {
   readonly measure: string;
   readonly variant: string;
   readonly work: Case;
+  readonly nowMs: () => number;
   readonly samples: number[];
   /** Calls in a batch. */
   calls: number;
@@ -56,7 +57,7 @@ export async function runTable(table: Table, options: RunOptions): Promise<Table
   const measureAll = async (): Promise<TableResult> => {
     options.onProgress(`${table.name}: setting up ${table.variants.length} variants`);
     for (const { name, setup } of table.variants) subjects.set(name, await guard(name, "setting up", setup));
-    const cells = cellsOf(table, subjects);
+    const cells = cellsOf(table, subjects, options);
     options.onProgress(`${table.name}: checking answers, warming up`);
     for (const cell of cells) await guard(cell.variant, cell.measure, () => prepare(cell, options));
     for (let round = 1; round <= options.rounds; round++) {
@@ -83,13 +84,16 @@ export async function runTable(table: Table, options: RunOptions): Promise<Table
 }
 
 /** @throws {Error} for a case of a measure that the table does not have. */
-function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>): Cell[] {
-  const measures = new Set(table.measures.map(({ name }) => name));
+function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>, { clocks }: RunOptions): Cell[] {
+  const measures = new Map(table.measures.map((measure) => [measure.name, measure]));
   const cells: Cell[] = [];
   for (const [variant, { cases }] of subjects) {
-    for (const [measure, work] of cases) {
-      if (!measures.has(measure)) throw new Error(`${table.name} has no measure "${measure}", as "${variant}" thinks`);
-      cells.push({ measure, variant, work, samples: [], calls: work.kind === "timed" ? (work.leastCalls ?? 1) : 1 });
+    for (const [name, work] of cases) {
+      const measure = measures.get(name);
+      if (measure === undefined) throw new Error(`${table.name} has no measure "${name}", as "${variant}" thinks`);
+      const nowMs = clocks[measure.clock ?? "wall"];
+      const calls = work.kind === "timed" ? (work.leastCalls ?? 1) : 1;
+      cells.push({ measure: name, variant, work, nowMs, samples: [], calls });
     }
   }
   return cells;
@@ -110,12 +114,12 @@ async function prepare(cell: Cell, options: RunOptions): Promise<void> {
   if (work.kind === "figure") return;
   await work.check();
   let leftMs = options.warmUpMs;
-  let batchMs = await time(work, cell.calls, options);
+  let batchMs = await time(work, cell.calls, cell.nowMs);
   while (leftMs > 0 || batchMs < options.batchMs / 2) {
     // At most doubled: what runs cold tells little about how fast it will be.
     const wanted = cell.calls * Math.min(2, options.batchMs / Math.max(batchMs, Number.EPSILON));
     cell.calls = Math.max(work.leastCalls ?? 1, Math.round(wanted));
-    batchMs = await time(work, cell.calls, options);
+    batchMs = await time(work, cell.calls, cell.nowMs);
     leftMs -= batchMs;
   }
 }
@@ -123,14 +127,14 @@ async function prepare(cell: Cell, options: RunOptions): Promise<void> {
 /** Part of a batch that runs before it, unmeasured: connections and caches were left to themselves for a round. */
 const leadIn = 0.1;
 
-async function sample({ work, calls }: Cell, seed: number, options: RunOptions): Promise<number> {
+async function sample({ work, calls, nowMs }: Cell, seed: number, options: RunOptions): Promise<number> {
   options.collectGarbage();
   if (work.kind === "figure") return work.figure(seed, options.size);
   await work.run(Math.ceil(calls * leadIn));
-  return ((await time(work, calls, options)) * 1e6) / calls;
+  return ((await time(work, calls, nowMs)) * 1e6) / calls;
 }
 
-async function time(work: TimedCase, calls: number, { nowMs }: RunOptions): Promise<number> {
+async function time(work: TimedCase, calls: number, nowMs: () => number): Promise<number> {
   const startMs = nowMs();
   await work.run(calls);
   return nowMs() - startMs;

@@ -1,5 +1,5 @@
 import { type Summary, summarize, summarizeRatios } from "./statistics.ts";
-import type { Goal, Measure, Table, Unit } from "./table.ts";
+import type { ClockName, Goal, Measure, Table, Unit } from "./table.ts";
 
 /** By name of the measure, by name of the variant: one figure for each round. */
 export type Samples = ReadonlyMap<string, ReadonlyMap<string, readonly number[]>>;
@@ -14,6 +14,7 @@ export interface TableResult {
 export interface MeasureResult {
   readonly name: string;
   readonly unit: Unit;
+  readonly clock: ClockName;
   readonly base: string;
   /** What was taken off every figure. */
   readonly subtract: string | undefined;
@@ -52,7 +53,8 @@ export function tableResult(table: Table, samples: Samples): TableResult {
         if (own === undefined) return [];
         return [{ variant, figure: summarize(own), ratio: summarizeRatios(own, base), samples: own }];
       });
-      return { name: measure.name, unit: measure.unit, base: measure.base, subtract: measure.subtract, rows };
+      const { name, unit, clock = "wall", base: baseName, subtract } = measure;
+      return { name, unit, clock, base: baseName, subtract, rows };
     }),
     goals: table.goals.map((goal) => {
       const figures = measures.get(goal.measure) ?? new Map();

@@ -12,11 +12,18 @@ export interface Table {
 export interface Measure {
   readonly name: string;
   readonly unit: Unit;
+  /**
+   * What is measured of timed cases: the time that passes, or the time that this process computes, which other programs on
+   * the machine disturb less, and which is right only where nothing waits and no other process takes part. Default "wall".
+   */
+  readonly clock?: ClockName | undefined;
   /** The variant that the others are related to. */
   readonly base: string;
   /** The variant whose figure of the same round is taken off that of each other one; it gets no row of its own. */
   readonly subtract?: string | undefined;
 }
+
+export type ClockName = "wall" | "cpu";
 
 /** "ns": of one call. "ms": told by the variant. "count": a plain number. */
 export type Unit = "ns" | "ms" | "count";
