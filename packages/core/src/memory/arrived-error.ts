@@ -7,15 +7,15 @@ import type { CallContext } from "./call-context.ts";
  * What a handler threw, as its caller gets it: code, message and details of a ConnectError, its metadata among headers and
  * trailers; of anything else only "internal error". The cause stays on the server.
  */
-export function arrivedError(thrown: unknown, context: CallContext): ConnectError {
+export function arrivedError(thrown: unknown, context: CallContext | undefined): ConnectError {
   const error =
     thrown instanceof ConnectError
       ? thrown
       : new ConnectError("internal error", Code.Internal, undefined, undefined, thrown);
-  const metadata = new Headers(context.touchedHeader);
+  const metadata = new Headers(context?.touchedHeader);
   // The metadata of an error that itself came over a wire belongs to that call.
   if (!error.isWireError) mergeNonProtocolHeaders(metadata, error.metadata);
-  context.touchedTrailer?.forEach((value, name) => {
+  context?.touchedTrailer?.forEach((value, name) => {
     metadata.append(name, value);
   });
   try {

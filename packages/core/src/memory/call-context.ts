@@ -1,21 +1,15 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { requestHeader } from "@connectrpc/connect/protocol-connect";
-import { type Clock, type Peer, peerKey } from "@cpg/resilience";
+import { type Peer, peerKey } from "@cpg/resilience";
+import type { Deadlines, Timed } from "./deadlines.ts";
 import type { MethodEntry } from "./method-entry.ts";
 
 /** What every call of a server has in common. */
 export interface CallSurroundings {
-  readonly clock: Clock;
+  readonly deadlines: Deadlines;
   /** Sets context values of one call, beside the peer. It may change the headers: nobody has seen them before. */
   readonly contextValues: ((values: ContextValues, requestHeader: Headers) => void) | undefined;
-}
-
-/** What a caller has set. */
-export interface CallFacts {
-  /** A copy of its own; undefined: it set none. */
-  readonly header: Headers | undefined;
-  readonly timeoutMs: number | undefined;
 }
 
 const memoryPeer: Peer = Object.freeze({ network: "memory", address: undefined, port: undefined, tls: undefined });
@@ -33,22 +27,29 @@ export class CallContext implements HandlerContext {
   readonly requestMethod = "POST";
   readonly protocolName = "connect";
   readonly timeoutMs: () => number | undefined;
-  readonly #facts: CallFacts;
+  readonly #callerHeader: Headers | undefined;
+  readonly #timed: Timed;
   readonly #surroundings: CallSurroundings;
   #requestHeader: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
   #values: ContextValues | undefined;
   #controller: AbortController | undefined;
-  #ended: { readonly reason: unknown } | undefined;
+  #ended = false;
+  #endReason: unknown;
 
-  constructor({ served, url }: MethodEntry, facts: CallFacts, surroundings: CallSurroundings) {
-    const { timeoutMs } = facts;
+  constructor(
+    { served, url }: MethodEntry,
+    callerHeader: Headers | undefined,
+    timed: Timed,
+    surroundings: CallSurroundings,
+  ) {
     this.method = served.method;
     this.url = url;
-    this.#facts = facts;
+    this.#callerHeader = callerHeader;
+    this.#timed = timed;
     this.#surroundings = surroundings;
-    this.timeoutMs = timeoutMs === undefined ? noDeadline : remainingMs(surroundings.clock, timeoutMs);
+    this.timeoutMs = timed.timeoutMs === undefined ? noDeadline : () => surroundings.deadlines.leftMs(timed);
   }
 
   get service(): DescService {
@@ -57,14 +58,14 @@ export class CallContext implements HandlerContext {
 
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#ended !== undefined) this.#controller.abort(this.#ended.reason);
+    if (this.#ended) this.#controller.abort(this.#endReason);
     return this.#controller.signal;
   }
 
   get requestHeader(): Headers {
     if (this.#requestHeader === undefined) {
-      const { timeoutMs, header } = this.#facts;
-      this.#requestHeader = requestHeader(this.method.methodKind, true, timeoutMs, header, true);
+      const { timeoutMs } = this.#timed;
+      this.#requestHeader = requestHeader(this.method.methodKind, true, timeoutMs, this.#callerHeader, true);
       if (this.#values === undefined && this.#surroundings.contextValues) this.#readValues();
     }
     return this.#requestHeader;
@@ -104,13 +105,9 @@ export class CallContext implements HandlerContext {
 
   /** Aborts the signal, whenever it is looked at. The first reason stays. */
   end(reason: unknown): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = { reason };
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endReason = reason;
     this.#controller?.abort(reason);
   }
-}
-
-function remainingMs(clock: Clock, timeoutMs: number): () => number {
-  const dueMs = clock.monotonic() + timeoutMs;
-  return () => dueMs - clock.monotonic();
 }

@@ -1,21 +1,23 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import type { Clock } from "@cpg/resilience";
-import type { CallContext } from "./call-context.ts";
+import { CallContext } from "./call-context.ts";
 import { abortedBy, callerLeft, deadlineExceeded } from "./call-ends.ts";
-import type { Deadlines } from "./deadlines.ts";
+import { Timed } from "./deadlines.ts";
+import type { MethodEntry } from "./method-entry.ts";
+import type { OpenCalls } from "./open-calls.ts";
 
-/** The calls of one server whose handlers have not ended. */
-export interface OpenCalls {
-  readonly clock: Clock;
-  readonly deadlines: Deadlines;
-  add(call: Call): void;
-  delete(call: Call): void;
+/** What ends a call besides what it knows itself: the interceptors of the client are around it. */
+export interface CallBounds extends Timed {
+  /** Ends the call when it ends itself. */
+  adopt(call: Call): void;
 }
 
-/** What bounds a call from its caller's side. */
-export interface CallBounds {
+/** What a caller has set. */
+export interface CallRequest {
+  /** A copy of its own; undefined: it set none. */
+  readonly header: Headers | undefined;
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
+  readonly bounds?: CallBounds | undefined;
   /** The transport that it came through. */
   readonly owner: object;
 }
@@ -31,71 +33,79 @@ export interface CallBounds {
  * | the deadline                     | `deadline_exceeded` | `deadline_exceeded`          |
  * | the transport or server closes   | the closer's reason | the closer's reason          |
  */
-export class Call {
-  readonly owner: object;
-  readonly #calls: OpenCalls;
-  readonly #context: CallContext;
-  readonly #onCut: (error: ConnectError, reason: ConnectError) => void;
-  readonly #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
-  #stopDeadline: (() => void) | undefined;
-  #settled = false;
+export abstract class Call extends Timed {
+  declare readonly owner: object;
+  declare readonly context: CallContext;
+  /** For `OpenCalls` alone. */
+  declare olderOpen: Call | undefined;
+  declare newerOpen: Call | undefined;
+  declare settled: boolean;
+  declare protected readonly calls: OpenCalls;
+  declare private readonly signal: AbortSignal | undefined;
+  declare private onAbort: (() => void) | undefined;
+  declare private hasHandler: boolean;
 
-  /** @param onCut - hears of an end that did not come from the handler, once, possibly before this returns. */
-  constructor(
-    calls: OpenCalls,
-    context: CallContext,
-    { signal, timeoutMs, owner }: CallBounds,
-    onCut: (error: ConnectError, reason: ConnectError) => void,
-  ) {
+  constructor(calls: OpenCalls, entry: MethodEntry, { header, signal, timeoutMs, owner, bounds }: CallRequest) {
+    super(timeoutMs);
     this.owner = owner;
-    this.#calls = calls;
-    this.#context = context;
-    this.#onCut = onCut;
-    this.#signal = signal;
+    this.context = new CallContext(
+      entry,
+      header,
+      timeoutMs === undefined && bounds !== undefined ? bounds : this,
+      calls,
+    );
+    this.olderOpen = undefined;
+    this.newerOpen = undefined;
+    this.settled = false;
+    this.calls = calls;
+    this.signal = signal;
+    this.onAbort = undefined;
+    this.hasHandler = true;
     calls.add(this);
+    calls.deadlines.begin(this);
+    bounds?.adopt(this);
     if (signal !== undefined) {
-      this.#onAbort = () => {
+      this.onAbort = () => {
         const error = abortedBy(signal);
         this.cut(error, error.code === Code.DeadlineExceeded ? error : callerLeft);
       };
-      signal.addEventListener("abort", this.#onAbort, { once: true });
-    }
-    if (timeoutMs !== undefined) {
-      this.#stopDeadline = calls.deadlines.start(timeoutMs, () => {
-        const error = deadlineExceeded();
-        this.cut(error, error);
-      });
+      signal.addEventListener("abort", this.onAbort, { once: true });
     }
   }
 
-  get settled(): boolean {
-    return this.#settled;
-  }
+  /** Hears of an end that did not come from the handler, once. */
+  protected abstract onCut(error: ConnectError, reason: ConnectError): void;
 
   /** The handler has answered. @returns whether that settles the call. */
   settle(reason: unknown): boolean {
-    if (this.#settled) return false;
-    this.#end(reason);
+    if (this.settled) return false;
+    this.endWith(reason);
     return true;
   }
 
   /** Ends the call from outside its handler. */
   cut(error: ConnectError, reason: ConnectError): void {
-    if (this.#settled) return;
-    this.#end(reason);
-    this.#onCut(error, reason);
+    if (this.settled) return;
+    this.endWith(reason);
+    this.onCut(error, reason);
+  }
+
+  override expire(): void {
+    const error = deadlineExceeded();
+    this.cut(error, error);
   }
 
   /** Nothing of the handler runs any more. */
   handlerEnded(): void {
-    this.#calls.delete(this);
+    if (!this.hasHandler) return;
+    this.hasHandler = false;
+    this.calls.delete(this);
   }
 
-  #end(reason: unknown): void {
-    this.#settled = true;
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#stopDeadline?.();
-    this.#context.end(reason);
+  private endWith(reason: unknown): void {
+    this.settled = true;
+    if (this.onAbort !== undefined) this.signal?.removeEventListener("abort", this.onAbort);
+    this.calls.deadlines.end(this);
+    this.context.end(reason);
   }
 }

@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { messageRule } from "./message-rule.ts";
+import { plainWeight, unclear } from "./plain-weight.ts";
 import type { Tally } from "./scalar-rules.ts";
 
 /**
@@ -42,7 +43,12 @@ export function createCrossing({ from, to, byReference, maxSendBytes, maxReceive
   };
   if (from !== to) return (message) => throughBytes(create(from, message as Message));
   const take = messageRule(from, !byReference);
+  const weigh = byReference ? plainWeight(from) : undefined;
   return (init) => {
+    if (weigh !== undefined) {
+      const bytes = weigh(init);
+      if (bytes !== unclear && bytes <= unmeasuredBytes) return init as Message;
+    }
     const message = create(from, init as Message);
     const tally: Tally = { bytes: 0, depth: 0, serialize: false };
     let arrived: unknown;

@@ -5,20 +5,22 @@ import {
   type DescMethodUnary,
   type Message,
 } from "@bufbuild/protobuf";
-import {
-  ConnectError,
-  type ContextValues,
-  createContextValues,
-  type Interceptor,
-  type StreamRequest,
-  type StreamResponse,
-  type UnaryResponse,
+import type {
+  ContextValues,
+  Interceptor,
+  StreamRequest,
+  StreamResponse,
+  UnaryRequest,
+  UnaryResponse,
 } from "@connectrpc/connect";
 import { createMethodUrl } from "@connectrpc/connect/protocol";
-import { parseTimeout, requestHeader } from "@connectrpc/connect/protocol-connect";
-import { abortedBy, callerLeft, callSucceeded, deadlineExceeded } from "./call-ends.ts";
+import { parseTimeout } from "@connectrpc/connect/protocol-connect";
+import type { CallBounds } from "./call.ts";
+import { callerLeft, callSucceeded } from "./call-ends.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { InterceptedCall } from "./intercepted-call.ts";
 import type { NextFn } from "./intercepted-context.ts";
+import { InterceptedRequest } from "./intercepted-request.ts";
 import { leaveIterator } from "./request-source.ts";
 
 interface CallRequest {
@@ -26,6 +28,7 @@ interface CallRequest {
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
   readonly contextValues?: ContextValues | undefined;
+  readonly bounds?: CallBounds | undefined;
 }
 
 /** Calls as they travel, inside the interceptors of the client. */
@@ -38,54 +41,76 @@ export interface PlainCalls {
 }
 
 /**
- * Runs calls through the interceptors of the client, in a chain that is built once. What an interceptor makes of a request
- * travels: its message, headers, signal and the time-out in its headers.
+ * Runs calls through the interceptors of the client. What an interceptor makes of a request travels: its message, headers,
+ * signal and the time-out in its headers. A request that is passed on as it came costs nothing of that: see
+ * `InterceptedCall`.
+ *
+ * The chain is built once per transport. Connect builds it for each call, which its type does not promise: an interceptor
+ * that keeps something of one call has to keep it inside `(request) => …`, as its documentation has it.
  */
 export function createInterceptedCalls(
   inner: PlainCalls,
   interceptors: readonly Interceptor[],
   deadlines: Deadlines,
 ): PlainCalls {
-  const terminal: NextFn = async (request) => {
-    const { signal } = request;
-    const { timeoutMs, error } = parseTimeout(request.header.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
-    if (error !== undefined) throw error;
-    const common = { header: new Headers(request.header), signal, timeoutMs };
-    return request.stream
-      ? inner.stream(request.method, { ...common, messages: request.message })
-      : inner.unary(request.method, { ...common, message: request.message });
+  const terminal: NextFn = (request) => {
+    try {
+      const facts = factsOf(request);
+      return request.stream
+        ? inner.stream(request.method, { ...facts, messages: request.message })
+        : inner.unary(request.method, { ...facts, message: request.message });
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
   };
   const chain = interceptors.reduceRight((next, interceptor) => interceptor(next), terminal);
+  const urls = new Map<DescMethod, string>();
+  const urlOf = (method: DescMethod): string => {
+    const known = urls.get(method);
+    if (known !== undefined) return known;
+    const url = createMethodUrl("http://localhost", method);
+    urls.set(method, url);
+    return url;
+  };
+  const watch = () => deadlines.watch();
 
   return {
-    async unary(method, request) {
-      const bounds = boundCall(request, deadlines);
+    unary(method, request) {
+      const { header, signal, timeoutMs, contextValues } = request;
+      const call = new InterceptedCall({ method, header, signal, timeoutMs }, deadlines);
+      let response: ReturnType<NextFn>;
       try {
-        const response = await chain({
-          ...common(method, request, bounds.signal),
-          stream: false,
-          method,
-          message: create(method.input, request.message as Message),
-        });
-        bounds.end(callSucceeded);
-        return response as UnaryResponse;
+        const message = create(method.input, request.message as Message);
+        response = chain(
+          new InterceptedRequest(call, urlOf(method), { stream: false, message, contextValues }) as UnaryRequest,
+        );
       } catch (reason) {
-        throw bounds.fail(reason);
+        return Promise.reject(call.fail(reason));
       }
+      if (!call.watched) void now.then(watch);
+      return response.then(
+        (answer) => {
+          call.end(callSucceeded);
+          return answer as UnaryResponse;
+        },
+        (reason: unknown) => {
+          throw call.fail(reason);
+        },
+      );
     },
     async stream(method, request) {
-      const bounds = boundCall(request, deadlines);
+      const { header, signal, timeoutMs, contextValues } = request;
+      const call = new InterceptedCall({ method, header, signal, timeoutMs }, deadlines);
+      void now.then(watch);
       try {
-        const response = await chain({
-          ...common(method, request, bounds.signal),
-          stream: true,
-          method,
-          message: created(method, request.messages),
-        });
+        const message = created(method, request.messages);
+        const response = await chain(
+          new InterceptedRequest(call, urlOf(method), { stream: true, message, contextValues }) as StreamRequest,
+        );
         const stream = response as StreamResponse;
-        return { ...stream, message: boundMessages(stream.message, bounds) };
+        return { ...stream, message: boundMessages(stream.message, call) };
       } catch (reason) {
-        const error = bounds.fail(reason);
+        const error = call.fail(reason);
         void leaveIterator(request.messages[Symbol.asyncIterator](), error); // an interceptor may not have passed it on
         throw error;
       }
@@ -93,72 +118,47 @@ export function createInterceptedCalls(
   };
 }
 
-function common(method: DescMethod, { header, timeoutMs, contextValues }: CallRequest, signal: AbortSignal) {
-  return {
-    service: method.parent,
-    requestMethod: "POST",
-    url: createMethodUrl("http://localhost", method),
-    header: requestHeader(method.methodKind, true, timeoutMs, header, true),
-    contextValues: contextValues ?? createContextValues(),
-    signal,
-  };
+const now = Promise.resolve();
+
+/** What of a request travels. @throws {ConnectError} if its call has ended, or its time-out cannot be read. */
+function factsOf(request: Parameters<NextFn>[0]): CallRequest {
+  const call = InterceptedRequest.callOf(request);
+  call?.checkOpen();
+  const untouched = call !== undefined && call.touchedHeader === undefined;
+  if (untouched) return { header: call.callerHeader, signal: undefined, timeoutMs: undefined, bounds: call };
+  const { timeoutMs, error } = parseTimeout(request.header.get("connect-timeout-ms"), Number.MAX_SAFE_INTEGER);
+  if (error !== undefined) throw error;
+  return { header: new Headers(request.header), signal: call ? undefined : request.signal, timeoutMs, bounds: call };
 }
 
-interface Bounds {
-  readonly signal: AbortSignal;
-  end(reason: unknown): void;
-  /** Ends the call. @returns the error to throw: what ended it, or `reason`. */
-  fail(reason: unknown): ConnectError;
-}
-
-/** The signal that interceptors see: it aborts with the caller's, at the deadline, and when the call has ended. */
-function boundCall({ signal, timeoutMs }: CallRequest, deadlines: Deadlines): Bounds {
-  const controller = new AbortController();
-  const onAbort = () => signal && bounds.end(signal.reason);
-  if (signal?.aborted) throw abortedBy(signal);
-  signal?.addEventListener("abort", onAbort, { once: true });
-  const stopDeadline =
-    timeoutMs === undefined ? undefined : deadlines.start(timeoutMs, () => bounds.end(deadlineExceeded()));
-  const bounds: Bounds = {
-    signal: controller.signal,
-    end(reason) {
-      if (controller.signal.aborted) return;
-      signal?.removeEventListener("abort", onAbort);
-      stopDeadline?.();
-      controller.abort(reason);
-    },
-    fail(reason) {
-      const error = controller.signal.aborted ? abortedBy(controller.signal) : ConnectError.from(reason);
-      bounds.end(error);
-      return error;
-    },
-  };
-  return bounds;
-}
-
-function boundMessages(messages: AsyncIterable<Message>, bounds: Bounds): AsyncIterableIterator<Message> {
+function boundMessages(messages: AsyncIterable<Message>, call: InterceptedCall): AsyncIterableIterator<Message> {
   const iterator = messages[Symbol.asyncIterator]();
   let over = false;
+  const arrived = (result: IteratorResult<Message>): IteratorResult<Message> => {
+    if (result.done) {
+      over = true;
+      call.end(callSucceeded);
+    }
+    return result;
+  };
+  const failed = (reason: unknown): never => {
+    over = true;
+    throw call.fail(reason);
+  };
   const bounded: AsyncIterableIterator<Message> = {
     [Symbol.asyncIterator]: () => bounded,
-    async next() {
-      if (over) return { done: true, value: undefined };
+    next() {
+      if (over) return Promise.resolve({ done: true, value: undefined });
       try {
-        if (bounds.signal.aborted) throw bounds.signal.reason;
-        const result = await iterator.next();
-        if (result.done) {
-          over = true;
-          bounds.end(callSucceeded);
-        }
-        return result;
+        call.checkOpen();
+        return iterator.next().then(arrived, failed);
       } catch (reason) {
-        over = true;
-        throw bounds.fail(reason);
+        return Promise.reject(reason).catch(failed);
       }
     },
     async return() {
       over = true;
-      bounds.end(callerLeft);
+      call.end(callerLeft);
       await iterator.return?.();
       return { done: true, value: undefined };
     },

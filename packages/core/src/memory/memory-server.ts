@@ -1,12 +1,10 @@
 import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
-import type { Call, OpenCalls } from "./call.ts";
-import type { CallSurroundings } from "./call-context.ts";
 import { serverStopped } from "./call-ends.ts";
-import { createDeadlines } from "./deadlines.ts";
 import { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./memory-transport.ts";
 import { createMethodTable } from "./method-table.ts";
+import { createOpenCalls } from "./open-calls.ts";
 
 export interface MemoryServerOptions {
   /** Adds the RPCs, as with Connect's router. */
@@ -71,26 +69,14 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
   checkMessageBytes("maxMessageBytes", maxMessageBytes);
   checkMessageBytes("maxResponseBytes", maxResponseBytes);
   const methods = createMethodTable(routes, interceptors);
-  const open = new Set<Call>();
-  let idle: PromiseWithResolvers<void> | undefined;
+  const calls = createOpenCalls(clock, contextValues);
   let draining: Promise<{ cut: number }> | undefined;
   let endGrace = new AbortController();
   let endsAtMs = Number.POSITIVE_INFINITY;
 
-  const calls: OpenCalls & CallSurroundings = {
-    clock,
-    deadlines: createDeadlines(clock),
-    contextValues,
-    add: (call) => void open.add(call),
-    delete(call) {
-      if (open.delete(call) && open.size === 0) idle?.resolve();
-    },
-  };
-
   const runDrain = async (): Promise<{ cut: number }> => {
-    idle = Promise.withResolvers();
-    if (open.size === 0) return { cut: 0 };
-    const done = idle.promise.then(() => true);
+    if (calls.size === 0) return { cut: 0 };
+    const done = calls.empty().then(() => true);
     for (;;) {
       const stop = endGrace;
       const graceOver = clock.sleep(endsAtMs - clock.monotonic(), stop.signal).then(
@@ -102,7 +88,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
       if (ended === true) return { cut: 0 };
       if (ended === false) break;
     }
-    const cut = [...open].filter((call) => !call.settled);
+    const cut = calls.list().filter((call) => !call.settled);
     const error = serverStopped();
     for (const call of cut) call.cut(error, error);
     return { cut: cut.length };
@@ -110,7 +96,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
 
   const server: MemoryServer = {
     get inFlight() {
-      return open.size;
+      return calls.size;
     },
     connect: (transportOptions) =>
       createMemoryTransport(transportOptions, {
@@ -121,7 +107,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
         maxResponseBytes,
         refusal: () => (draining === undefined ? undefined : serverStopped()),
         cutAll(owner, error) {
-          for (const call of open) if (call.owner === owner) call.cut(error, error);
+          for (const call of calls.list()) if (call.owner === owner) call.cut(error, error);
         },
       }),
     drain(graceMs) {

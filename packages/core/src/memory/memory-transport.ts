@@ -2,12 +2,11 @@ import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild
 import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from "@connectrpc/connect";
 import { DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
 import { checkDirectCallOptions, type DirectCallOptions } from "../wire/direct-endpoint.ts";
-import type { OpenCalls } from "./call.ts";
-import type { CallSurroundings } from "./call-context.ts";
 import { abortedBy, transportClosed } from "./call-ends.ts";
 import { createInterceptedCalls, type PlainCalls } from "./intercepted-calls.ts";
 import { createMethodEntry, type MethodEntry } from "./method-entry.ts";
 import type { MethodTable } from "./method-table.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { callStream } from "./stream-call.ts";
 import { callUnary } from "./unary-call.ts";
 
@@ -23,7 +22,7 @@ export interface MemoryTransport extends Transport, AsyncDisposable {
 /** What a server lends to the transports that call it. */
 export interface MemoryTransportHost {
   readonly methods: MethodTable;
-  readonly calls: OpenCalls & CallSurroundings;
+  readonly calls: OpenCalls;
   readonly byReference: boolean;
   readonly maxMessageBytes: number;
   readonly maxResponseBytes: number;
@@ -53,6 +52,7 @@ export function createMemoryTransport(
     }
     const entry = createMethodEntry(method, served, {
       byReference: host.byReference,
+      intercepted: interceptors.length > 0,
       clientBytes: maxMessageBytes,
       maxRequestBytes: host.maxMessageBytes,
       maxResponseBytes: host.maxResponseBytes,
@@ -68,13 +68,13 @@ export function createMemoryTransport(
   };
 
   const plain: PlainCalls = {
-    unary(method, { message, header, signal, timeoutMs }) {
+    unary(method, { message, header, signal, timeoutMs, bounds }) {
       checkOpen(signal);
-      return callUnary(entryOf(method), { method, message, header, signal, timeoutMs, owner }, host.calls);
+      return callUnary(entryOf(method), { method, message, header, signal, timeoutMs, bounds, owner }, host.calls);
     },
-    stream(method, { messages, header, signal, timeoutMs }) {
+    stream(method, { messages, header, signal, timeoutMs, bounds }) {
       checkOpen(signal);
-      return callStream(entryOf(method), { method, messages, header, signal, timeoutMs, owner }, host.calls);
+      return callStream(entryOf(method), { method, messages, header, signal, timeoutMs, bounds, owner }, host.calls);
     },
   };
   const calls = interceptors.length === 0 ? plain : createInterceptedCalls(plain, interceptors, host.calls.deadlines);

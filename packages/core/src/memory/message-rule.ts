@@ -9,13 +9,10 @@ import {
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 import { jsonObjectRule } from "./json-rule.ts";
 import { mapKeyRule } from "./map-key-rule.ts";
-import { expected, scalarRule, type Take, type Tally } from "./scalar-rules.ts";
+import { expected, prefixBytes, scalarRule, type Take, type Tally } from "./scalar-rules.ts";
 
 /** Messages nested deeper than this are refused, as protobuf-es refuses them when it parses. */
 const maxDepth = 100;
-/** Most bytes of a tag and a length. */
-const prefixBytes = 10;
-
 /** google.protobuf.FeatureSet.FieldPresence */
 const implicitPresence = 2;
 const requiredPresence = 3;
@@ -202,7 +199,7 @@ function singularMessageRule({ message, parent, oneof }: DescField & { fieldKind
 }
 
 /** A google.protobuf.Struct in a field is a plain JSON object. */
-function isJsonObject(message: DescMessage, parent: DescMessage): boolean {
+export function isJsonObject(message: DescMessage, parent: DescMessage): boolean {
   return message.typeName === "google.protobuf.Struct" && parent.typeName !== "google.protobuf.Value";
 }
 

@@ -18,11 +18,14 @@ export interface ServedMethod {
 export interface MethodEntry {
   readonly served: ServedMethod;
   readonly url: string;
+  /** Whether interceptors of the client see its responses. */
+  readonly intercepted: boolean;
   readonly request: Crossing;
   readonly response: Crossing;
 }
 
-export interface MessageLimits {
+export interface MethodEntryOptions {
+  readonly intercepted: boolean;
   readonly byReference: boolean;
   /** Of the caller, in both directions. */
   readonly clientBytes: number;
@@ -30,12 +33,13 @@ export interface MessageLimits {
   readonly maxResponseBytes: number;
 }
 
-export function createMethodEntry(method: DescMethod, served: ServedMethod, limits: MessageLimits): MethodEntry {
-  const { byReference, clientBytes, maxRequestBytes, maxResponseBytes } = limits;
+export function createMethodEntry(method: DescMethod, served: ServedMethod, options: MethodEntryOptions): MethodEntry {
+  const { byReference, intercepted, clientBytes, maxRequestBytes, maxResponseBytes } = options;
   const { input, output } = served.method;
   return {
     served,
     url: createMethodUrl("http://localhost", method),
+    intercepted,
     request: createCrossing({
       from: method.input,
       to: input,

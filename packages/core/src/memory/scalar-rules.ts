@@ -14,10 +14,14 @@ export interface Tally {
 export type Take = (value: unknown, tally: Tally) => unknown;
 
 /** Most bytes of a tag or a length, each a varint of 32 bits. */
-const varint32Bytes = 5;
-const varint64Bytes = 10;
+export const varint32Bytes = 5;
+export const varint64Bytes = 10;
+/** Most bytes of a tag and a length. */
+export const prefixBytes = varint32Bytes * 2;
+/** Most bytes of a 64-bit number with its tag. */
+export const longBytes = varint32Bytes + varint64Bytes;
 /** Longer strings are measured; a UTF-16 code unit of shorter ones counts its most, 3 bytes. */
-const measuredStringLength = 256;
+export const measuredStringLength = 256;
 
 const int32: Take = (value, tally) => {
   if (typeof value !== "number") throw expected("an int32", value);

@@ -1,33 +1,27 @@
 import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
 import { ConnectError, type StreamResponse } from "@connectrpc/connect";
 import { arrivedError } from "./arrived-error.ts";
-import { Call, type CallBounds, type OpenCalls } from "./call.ts";
-import { CallContext, type CallSurroundings } from "./call-context.ts";
+import { Call, type CallRequest } from "./call.ts";
 import { callerLeft, callSucceeded } from "./call-ends.ts";
 import { ReceiveLimitError } from "./crossing.ts";
 import { createHandOver } from "./hand-over.ts";
 import type { MethodEntry } from "./method-entry.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { createRequestSource, leaveIterator } from "./request-source.ts";
 import { answerStream, type StreamAnswer } from "./stream-answer.ts";
 
-export interface StreamCallRequest extends CallBounds {
+export interface StreamCallRequest extends CallRequest {
   readonly method: DescMethodStreaming;
   readonly messages: AsyncIterable<unknown>;
-  readonly header: Headers | undefined;
 }
 
 /**
  * Resolves when the handler has sent its first message or ended, as headers travel with that. From then on the handler
  * goes on when the caller reads: each message passes from one to the other, in both directions, and none waits anywhere.
  */
-export function callStream(
-  entry: MethodEntry,
-  request: StreamCallRequest,
-  calls: OpenCalls & CallSurroundings,
-): Promise<StreamResponse> {
+export function callStream(entry: MethodEntry, request: StreamCallRequest, calls: OpenCalls): Promise<StreamResponse> {
   const { method } = request;
   const { served } = entry;
-  const context = new CallContext(entry, request, calls);
   const trailer = new Headers();
   const source = createRequestSource(request.messages);
   let output: AsyncIterator<unknown> | undefined;
@@ -96,17 +90,19 @@ export function callStream(
     onLeave: () => call.cut(callerLeft, callerLeft),
   });
 
-  const call: Call = new Call(calls, context, request, (error, reason) => {
+  const call: StreamCall = new StreamCall(calls, entry, request, (error, reason) => {
     requests.fail(reason);
     source.close(error);
     responses.fail(error);
     started.reject(error);
     leaveOutput();
   });
+  const { context } = call;
 
   const begin = async (): Promise<IteratorResult<Message>> => {
     try {
       await undefined; // see unary-call.ts
+      calls.deadlines.watch();
       if (call.settled) throw callerLeft;
       if (served.requestGate !== undefined) await served.requestGate(context);
       answered = await answerStream(served, context, requests);
@@ -130,6 +126,24 @@ export function callStream(
     });
   first.then(start, start);
   return started.promise;
+}
+
+class StreamCall extends Call {
+  readonly #onCut: (error: ConnectError, reason: ConnectError) => void;
+
+  constructor(
+    calls: OpenCalls,
+    entry: MethodEntry,
+    request: CallRequest,
+    onCut: (error: ConnectError, reason: ConnectError) => void,
+  ) {
+    super(calls, entry, request);
+    this.#onCut = onCut;
+  }
+
+  protected override onCut(error: ConnectError, reason: ConnectError): void {
+    this.#onCut(error, reason);
+  }
 }
 
 const end: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined });

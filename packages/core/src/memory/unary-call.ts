@@ -1,159 +1,116 @@
-import { create, type DescMethodUnary, type DescService, type Message } from "@bufbuild/protobuf";
+import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
 import { ConnectError, type UnaryResponse } from "@connectrpc/connect";
+import { answerUnary } from "./answer-unary.ts";
 import { arrivedError } from "./arrived-error.ts";
-import { Call, type CallBounds, type OpenCalls } from "./call.ts";
-import { CallContext, type CallSurroundings } from "./call-context.ts";
+import { Call, type CallRequest } from "./call.ts";
 import { callSucceeded } from "./call-ends.ts";
 import { ReceiveLimitError } from "./crossing.ts";
-import { interceptedContext, type NextFn } from "./intercepted-context.ts";
 import type { MethodEntry } from "./method-entry.ts";
+import type { OpenCalls } from "./open-calls.ts";
+import { LazyUnaryResponse, spreadable } from "./unary-response.ts";
 
-export interface UnaryCallRequest extends CallBounds {
+export interface UnaryCallRequest extends CallRequest {
   readonly method: DescMethodUnary;
   readonly message: unknown;
-  readonly header: Headers | undefined;
 }
 
 /** @throws {ConnectError} at once, for a message that cannot be sent. */
-export function callUnary(
-  entry: MethodEntry,
-  request: UnaryCallRequest,
-  calls: OpenCalls & CallSurroundings,
-): Promise<UnaryResponse> {
-  const context = new CallContext(entry, request, calls);
+export function callUnary(entry: MethodEntry, request: UnaryCallRequest, calls: OpenCalls): Promise<UnaryResponse> {
   let message: Message;
   try {
     message = entry.request(request.message);
   } catch (reason) {
-    // The refusal of the server arrives from there.
-    throw ConnectError.from(reason).cause instanceof ReceiveLimitError ? arrivedError(reason, context) : reason;
+    if (!(ConnectError.from(reason).cause instanceof ReceiveLimitError)) throw reason;
+    throw arrivedError(reason, undefined); // the refusal of the server arrives from there
   }
-  return new Promise((resolve, reject) => {
-    const call = new Call(calls, context, request, reject);
-    const { method } = request;
-    void run({ entry, method, context, message, call, resolve, reject });
-  });
+  return new UnaryCall(entry, request, message, calls).response;
 }
 
-interface Run {
-  readonly entry: MethodEntry;
-  readonly method: DescMethodUnary;
-  readonly context: CallContext;
-  readonly message: Message;
-  readonly call: Call;
-  resolve(response: UnaryResponse): void;
-  reject(reason: ConnectError): void;
-}
+const now = Promise.resolve();
 
-/** Never rejects. */
-async function run({ entry, method, context, message, call, resolve, reject }: Run): Promise<void> {
-  try {
-    // Always later: a handler must not run inside the stack of its caller. The caller may have gone by then.
-    await undefined;
-    const response = call.settled ? undefined : await answer(entry, method, context, message);
-    call.handlerEnded();
-    if (call.settle(callSucceeded) && response !== undefined) resolve(response);
-  } catch (reason) {
-    call.handlerEnded();
-    if (call.settle(reason)) reject(arrivedError(reason, context));
-  }
-}
+/**
+ * A unary call, its run and the promise of its response in one. It makes as few promises as it can: one for the caller,
+ * one to be out of the caller's stack, and one for an asynchronous handler.
+ */
+class UnaryCall extends Call {
+  declare readonly response: Promise<UnaryResponse>;
+  declare private readonly entry: MethodEntry;
+  declare private readonly method: DescMethodUnary;
+  declare private readonly message: Message;
+  declare private resolve: (response: UnaryResponse) => void;
+  declare private reject: (reason: ConnectError) => void;
 
-function answer(
-  { served, response }: MethodEntry,
-  method: DescMethodUnary,
-  context: CallContext,
-  message: Message,
-): UnaryResponse | Promise<UnaryResponse> {
-  if (served.requestGate !== undefined || served.interceptors.length > 0) {
-    return answerIntercepted({ served, response }, method, context, message);
+  constructor(entry: MethodEntry, request: UnaryCallRequest, message: Message, calls: OpenCalls) {
+    super(calls, entry, request);
+    this.entry = entry;
+    this.method = request.method;
+    this.message = message;
+    this.response = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Always later: a handler must not run inside the stack of its caller.
+    void now.then(() => this.run());
   }
-  const output = served.handler(message, context);
-  if (isThenable(output)) {
-    return Promise.resolve(output).then((made) => new MemoryUnaryResponse(method, response(made), context));
+
+  protected override onCut(error: ConnectError): void {
+    this.reject(error);
   }
-  return new MemoryUnaryResponse(method, response(output), context);
+
+  /** Never throws. */
+  private run(): void {
+    this.calls.deadlines.watch();
+    if (this.settled) {
+      this.handlerEnded(); // the caller has gone, so it does not begin
+      return;
+    }
+    const { served } = this.entry;
+    try {
+      if (served.requestGate !== undefined || served.interceptors.length > 0) {
+        answerUnary(this.entry, this.method, this.context, this.message).then(
+          (response) => this.succeed(response),
+          (reason: unknown) => this.fail(reason),
+        );
+        return;
+      }
+      const output = served.handler(this.message, this.context);
+      if (isThenable(output)) {
+        Promise.resolve(output).then(
+          (made) => this.answer(made),
+          (reason: unknown) => this.fail(reason),
+        );
+      } else {
+        this.answer(output);
+      }
+    } catch (reason) {
+      this.fail(reason);
+    }
+  }
+
+  private answer(output: unknown): void {
+    let message: Message;
+    try {
+      message = this.entry.response(output);
+    } catch (reason) {
+      this.fail(reason);
+      return;
+    }
+    const response = new LazyUnaryResponse(this.method, message, this.context);
+    this.succeed(this.entry.intercepted ? spreadable(response) : response);
+  }
+
+  private succeed(response: UnaryResponse): void {
+    this.handlerEnded();
+    if (this.settle(callSucceeded)) this.resolve(response);
+  }
+
+  private fail(reason: unknown): void {
+    this.handlerEnded();
+    if (this.settle(reason)) this.reject(arrivedError(reason, this.context));
+  }
 }
 
 function isThenable(output: unknown): output is PromiseLike<unknown> {
+  if (output instanceof Promise) return true;
   return typeof output === "object" && output !== null && "then" in output && typeof output.then === "function";
-}
-
-async function answerIntercepted(
-  { served, response }: Pick<MethodEntry, "served" | "response">,
-  method: DescMethodUnary,
-  context: CallContext,
-  message: Message,
-): Promise<UnaryResponse> {
-  if (served.requestGate !== undefined) await served.requestGate(context);
-  const answered = await intercepted(served, context, message);
-  return {
-    stream: false,
-    service: method.parent,
-    method,
-    message: response(answered.message),
-    header: new Headers(answered.header),
-    trailer: new Headers(answered.trailer),
-  };
-}
-
-/** As Connect runs interceptors on a server: the chain is built per call, around this call's context. */
-async function intercepted(
-  { interceptors, handler, method }: MethodEntry["served"],
-  context: CallContext,
-  message: Message,
-): Promise<UnaryResponse> {
-  const unary = method as DescMethodUnary;
-  const { requestMethod, url, service, signal, requestHeader, values, responseHeader, responseTrailer } = context;
-  const terminal: NextFn = async (request) => ({
-    stream: false,
-    service,
-    method: unary,
-    message: create(unary.output, (await handler(request.message, interceptedContext(context, request))) as Message),
-    header: responseHeader,
-    trailer: responseTrailer,
-  });
-  const next = interceptors.reduceRight((inner, interceptor) => interceptor(inner), terminal);
-  const response = await next({
-    stream: false,
-    service,
-    method: unary,
-    requestMethod,
-    url,
-    signal,
-    header: requestHeader,
-    contextValues: values,
-    message,
-  });
-  return response as UnaryResponse;
-}
-
-/** A response whose headers come to be when they are looked at, unless the handler has set some. See `CallContext`. */
-class MemoryUnaryResponse implements UnaryResponse {
-  readonly stream = false;
-  readonly method: DescMethodUnary;
-  readonly message: Message;
-  #header: Headers | undefined;
-  #trailer: Headers | undefined;
-
-  constructor(method: DescMethodUnary, message: Message, { touchedHeader, touchedTrailer }: CallContext) {
-    this.method = method;
-    this.message = message;
-    if (touchedHeader !== undefined) this.#header = new Headers(touchedHeader);
-    if (touchedTrailer !== undefined) this.#trailer = new Headers(touchedTrailer);
-  }
-
-  get service(): DescService {
-    return this.method.parent;
-  }
-
-  get header(): Headers {
-    this.#header ??= new Headers({ "content-type": "application/proto" });
-    return this.#header;
-  }
-
-  get trailer(): Headers {
-    this.#trailer ??= new Headers();
-    return this.#trailer;
-  }
 }
