@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bench/v1/echo.proto.
  */
 export const file_bench_v1_echo: GenFile = /*@__PURE__*/
-  fileDesc("ChNiZW5jaC92MS9lY2hvLnByb3RvEghiZW5jaC52MSJCCgRJdGVtEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIQCghyZXZpc2lvbhgDIAEoAxIMCgR0YWdzGAQgAygJIhwKC0xpc3RSZXF1ZXN0Eg0KBWNvdW50GAEgASgFMmYKC0VjaG9TZXJ2aWNlEiYKBEVjaG8SDi5iZW5jaC52MS5JdGVtGg4uYmVuY2gudjEuSXRlbRIvCgRMaXN0EhUuYmVuY2gudjEuTGlzdFJlcXVlc3QaDi5iZW5jaC52MS5JdGVtMAFiBnByb3RvMw");
+  fileDesc("ChNiZW5jaC92MS9lY2hvLnByb3RvEghiZW5jaC52MSJCCgRJdGVtEgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoDBIQCghyZXZpc2lvbhgDIAEoAxIMCgR0YWdzGAQgAygJIhwKC0xpc3RSZXF1ZXN0Eg0KBWNvdW50GAEgASgFMmsKC0VjaG9TZXJ2aWNlEisKBEVjaG8SDi5iZW5jaC52MS5JdGVtGg4uYmVuY2gudjEuSXRlbSIDkAIBEi8KBExpc3QSFS5iZW5jaC52MS5MaXN0UmVxdWVzdBoOLmJlbmNoLnYxLkl0ZW0wAWIGcHJvdG8z");
 
 /**
  * 95 bytes on the wire as the benchmarks fill it.
