@@ -21,7 +21,8 @@ export interface BulkheadOptions {
 /** Options checked, defaults filled in. */
 export interface BulkheadConfig extends BulkheadLimits {
   readonly queueTimeoutMs: number;
-  readonly keyOf: (request: UnaryRequest | StreamRequest) => string;
+  /** Undefined: all calls have one key. */
+  readonly keyOf: ((request: UnaryRequest | StreamRequest) => string) | undefined;
   readonly maxKeys: number;
   readonly clock: Clock;
 }
@@ -38,6 +39,6 @@ export function resolveBulkheadOptions(options: BulkheadOptions): BulkheadConfig
     throw new RangeError(`maxQueue must be a whole number from 0, got ${maxQueue}`);
   }
   if (!(queueTimeoutMs > 0)) throw new RangeError(`queueTimeoutMs must be greater than 0, got ${queueTimeoutMs}`);
-  const keyOf = key === undefined ? () => "" : resolveCallKey(key);
+  const keyOf = key === undefined ? undefined : resolveCallKey(key);
   return { maxConcurrent, maxQueue, queueTimeoutMs, keyOf, maxKeys, clock };
 }

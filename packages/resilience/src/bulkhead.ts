@@ -62,7 +62,7 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   const config = resolveBulkheadOptions(options);
   const { keyOf, clock, maxKeys, queueTimeoutMs } = config;
   const listeners = createListeners<BulkheadEvent>();
-  /** Only keys with calls in flight: an empty compartment is as good as none. */
+  /** Only keys with calls in flight, as an empty compartment is as good as none. If there is one key only, it stays. */
   const compartments = new Map<string, Compartment>();
 
   const tell = ({ key, state }: Compartment, kind: BulkheadEvent["kind"]) => listeners.tell({ key, kind, ...state });
@@ -79,7 +79,7 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
       if (handOver) {
         const [longest] = compartment.queue;
         longest?.();
-      } else if (state.running === 0) {
+      } else if (state.running === 0 && keyOf !== undefined) {
         compartments.delete(compartment.key);
       }
     });
@@ -125,7 +125,7 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   function call(next: Next, request: UnaryRequest | StreamRequest): Promise<UnaryResponse | StreamResponse> {
     let key: string;
     try {
-      key = keyOf(request);
+      key = keyOf === undefined ? "" : keyOf(request);
     } catch (reason) {
       return Promise.reject(reason);
     }
@@ -151,7 +151,8 @@ export function createBulkhead(options: BulkheadOptions): Bulkhead {
   return {
     interceptor: (next) => (request) => call(next, request),
     snapshot: (key = "") => ({ key, ...(compartments.get(key)?.state ?? emptyBulkhead) }),
-    snapshots: () => [...compartments.values()].map(({ key, state }) => ({ key, ...state })),
+    snapshots: () =>
+      [...compartments.values()].filter(({ state }) => state.running > 0).map(({ key, state }) => ({ key, ...state })),
     onEvent: listeners.add,
   };
 }

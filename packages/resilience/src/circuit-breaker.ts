@@ -10,9 +10,10 @@ import {
   closedCircuit,
 } from "./circuit-state.ts";
 import { verdictOnError } from "./circuit-verdict.ts";
+import { lookUpByCall } from "./internal/keyed-call.ts";
 import { createKeyedStore } from "./internal/keyed-store.ts";
 import { createListeners } from "./internal/listeners.ts";
-import { type CallOutcome, type Next, observeCall } from "./internal/observe-call.ts";
+import { type CallOutcome, failedCall, type Next, observeCall } from "./internal/observe-call.ts";
 import { createCountWindow, createTimeWindow, type SlidingWindow, type WindowCounts } from "./sliding-window.ts";
 
 /** Stops calling what does not work, and finds out with a few calls whether it works again. One circuit per key. */
@@ -83,7 +84,7 @@ const forcedClosed: CircuitState = { kind: "forced-closed" };
  */
 export function createCircuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
   const config = resolveCircuitBreakerOptions(options);
-  const { keyOf, clock, slowCallMs, maxKeys } = config;
+  const { clock, slowCallMs, maxKeys } = config;
   const listeners = createListeners<CircuitChange>();
   const forced = new Map<string, CircuitState>();
   let forcedAll: CircuitState | undefined;
@@ -99,6 +100,8 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
       return failures + slowCalls === 0;
     },
   });
+
+  const circuitOf = lookUpByCall(config.key, config.keyOf, circuits);
 
   function setState(circuit: Circuit, next: CircuitState): void {
     const { key, state } = circuit;
@@ -133,12 +136,35 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
     }
   }
 
+  /** What `call` does in the usual case, without what that does not need: this is run for every call. */
+  function callClosed(circuit: Circuit, next: Next, request: UnaryRequest) {
+    const { epoch } = circuit;
+    const onFailure = (reason: unknown) => {
+      if (circuit.epoch !== epoch) return;
+      settled(circuit, verdictOf(failedCall(reason, request.signal), request), undefined, false);
+    };
+    let call: Promise<UnaryResponse | StreamResponse>;
+    try {
+      call = next(request);
+    } catch (reason) {
+      onFailure(reason);
+      return Promise.reject(reason);
+    }
+    call.then(() => {
+      if (circuit.epoch === epoch && circuit.state !== closedCircuit) settled(circuit, "success", undefined, false);
+    }, onFailure);
+    return call;
+  }
+
   function call(next: Next, request: UnaryRequest | StreamRequest): Promise<UnaryResponse | StreamResponse> {
     let circuit: Circuit;
     try {
-      circuit = circuits.get(keyOf(request));
+      circuit = circuitOf(request);
     } catch (reason) {
       return Promise.reject(reason);
+    }
+    if (circuit.state.kind === "closed" && !config.hasRates && !request.stream) {
+      return callClosed(circuit, next, request);
     }
     let { epoch } = circuit;
     let probe: number | undefined;

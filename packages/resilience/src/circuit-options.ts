@@ -53,6 +53,7 @@ export interface CircuitBreakerOptions {
 
 /** Options checked, defaults filled in. */
 export interface CircuitBreakerConfig extends CircuitConfig {
+  readonly key: CallKey;
   readonly keyOf: (request: UnaryRequest | StreamRequest) => string;
   readonly maxKeys: number;
   /** Infinity: no call is slow. */
@@ -100,6 +101,7 @@ export function resolveCircuitBreakerOptions(options: CircuitBreakerOptions = {}
   if (typeof classify !== "function") throw new TypeError(`classify must be a function, got ${String(classify)}`);
 
   return {
+    key,
     keyOf: resolveCallKey(key),
     maxKeys,
     failureThreshold,

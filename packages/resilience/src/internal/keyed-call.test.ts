@@ -3,7 +3,8 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { createContextValues, type UnaryRequest } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { EchoService } from "../../test/fixtures/echo-service.ts";
-import { type CallKey, resolveCallKey } from "./keyed-call.ts";
+import { type CallKey, lookUpByCall, resolveCallKey } from "./keyed-call.ts";
+import { createKeyedStore } from "./keyed-store.ts";
 
 function request(name: "get" | "set", url: string): UnaryRequest {
   return {
@@ -51,5 +52,62 @@ describe("resolveCallKey", () => {
     expect(() => resolveCallKey(unknown as CallKey)).toThrow(
       new TypeError('key must be "method", "service", "endpoint" or a function, got host'),
     );
+  });
+});
+
+describe("lookUpByCall", () => {
+  function setUp(key: CallKey, maxKeys = 10) {
+    const made: string[] = [];
+    const create = (key: string) => {
+      made.push(key);
+      return { key };
+    };
+    const store = createKeyedStore({ maxKeys, create, isIdle: () => true });
+    return { made, store, find: lookUpByCall(key, resolveCallKey(key), store) };
+  }
+
+  it("finds the value of the key, made once, for one method and URL after the other", () => {
+    const { made, find } = setUp("endpoint");
+    const set = request("set", "http://b/cpg.test.v1.EchoService/Set");
+    const found = [
+      request("get", `http://a/${path}`),
+      request("get", `http://a/${path}`),
+      request("get", `http://b/${path}`),
+      set,
+      request("get", `http://a/${path}`),
+    ].map((call) => find(call).key);
+    expect(found).toEqual(["http://a", "http://a", "http://b", "http://b", "http://a"]);
+    expect(made).toEqual(["http://a", "http://b"]);
+  });
+
+  it("tells apart methods at one URL", () => {
+    const { find } = setUp("method");
+    expect([find(request("get", "http://a/")).key, find(request("set", "http://a/")).key]).toEqual([
+      path,
+      "cpg.test.v1.EchoService/Set",
+    ]);
+  });
+
+  it("does not find a value that the store has forgotten", () => {
+    const { made, store, find } = setUp("endpoint", 1);
+    const first = find(request("get", `http://a/${path}`));
+    store.get("other");
+    expect(find(request("get", `http://a/${path}`))).not.toBe(first);
+    expect(made).toEqual(["http://a", "other", "http://a"]);
+  });
+
+  it("counts as use", () => {
+    const { store, find } = setUp("endpoint", 2);
+    find(request("get", `http://a/${path}`));
+    store.get("b");
+    find(request("get", `http://a/${path}`));
+    store.get("c");
+    expect([...store.entries()].map(([key]) => key)).toEqual(["http://a", "c"]);
+  });
+
+  it("asks a function of the user every time", () => {
+    let count = 0;
+    const { find } = setUp(() => `${count++}`);
+    expect([find(request("get", "http://a/")).key, find(request("get", "http://a/")).key]).toEqual(["0", "1"]);
   });
 });

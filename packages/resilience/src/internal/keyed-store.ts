@@ -4,9 +4,18 @@ export interface KeyedStore<V> {
   readonly size: number;
   /** The value of the key, made if there is none. Making one for a new key may make the store forget another. */
   get(key: string): V;
+  /** As `get`, for those who want to save the look-up the next time. */
+  entry(key: string): KeyedEntry<V>;
   /** The value of the key, if it is remembered. Does not count as use. */
   peek(key: string): V | undefined;
   entries(): IterableIterator<[key: string, value: V]>;
+}
+
+/** Where a value is. Who keeps it looks first whether it is `forgotten`, and sets `used` with every use. */
+export interface KeyedEntry<V> {
+  readonly value: V;
+  used: boolean;
+  forgotten: boolean;
 }
 
 export interface KeyedStoreOptions<V> {
@@ -19,11 +28,6 @@ export interface KeyedStoreOptions<V> {
 
 /** How many values are looked at to find one that may be forgotten: bounds the cost of a flood of new keys. */
 const maxLooks = 64;
-
-interface Entry<V> {
-  readonly value: V;
-  used: boolean;
-}
 
 /**
  * A store that, when full, forgets one key for each new one. It looks at no more than 64, the least recently used first,
@@ -39,17 +43,17 @@ export function createKeyedStore<V>({ maxKeys, create, isIdle }: KeyedStoreOptio
   if (!Number.isInteger(maxKeys) || maxKeys < 1) {
     throw new RangeError(`maxKeys must be a whole number from 1, got ${maxKeys}`);
   }
-  const entriesByKey = new Map<string, Entry<V>>();
+  const entriesByKey = new Map<string, KeyedEntry<V>>();
 
   function forgetOne(): void {
     let looks = Math.min(maxLooks, entriesByKey.size);
-    let victim: string | undefined;
+    let victim: [key: string, entry: KeyedEntry<V>] | undefined;
     let victimRank = -1;
     for (const [key, entry] of entriesByKey) {
       if (looks-- === 0) break;
       const rank = (isIdle(entry.value) ? 2 : 0) + (entry.used ? 0 : 1);
       if (rank > victimRank) {
-        victim = key;
+        victim = [key, entry];
         victimRank = rank;
       }
       if (rank === 3) break;
@@ -57,24 +61,30 @@ export function createKeyedStore<V>({ maxKeys, create, isIdle }: KeyedStoreOptio
       entriesByKey.delete(key);
       entriesByKey.set(key, entry);
     }
-    if (victim !== undefined) entriesByKey.delete(victim);
+    if (victim === undefined) return;
+    const [key, entry] = victim;
+    entriesByKey.delete(key);
+    entry.forgotten = true;
+  }
+
+  function entryOf(key: string): KeyedEntry<V> {
+    const known = entriesByKey.get(key);
+    if (known !== undefined) {
+      known.used = true;
+      return known;
+    }
+    const entry = { value: create(key), used: false, forgotten: false };
+    if (entriesByKey.size >= maxKeys) forgetOne();
+    entriesByKey.set(key, entry);
+    return entry;
   }
 
   return {
     get size() {
       return entriesByKey.size;
     },
-    get(key) {
-      const known = entriesByKey.get(key);
-      if (known !== undefined) {
-        known.used = true;
-        return known.value;
-      }
-      const entry = { value: create(key), used: false };
-      if (entriesByKey.size >= maxKeys) forgetOne();
-      entriesByKey.set(key, entry);
-      return entry.value;
-    },
+    get: (key) => entryOf(key).value,
+    entry: entryOf,
     peek: (key) => entriesByKey.get(key)?.value,
     *entries() {
       for (const [key, { value }] of entriesByKey) yield [key, value];
