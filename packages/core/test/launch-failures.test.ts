@@ -29,7 +29,7 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
       code: Code.Unavailable,
       stage: "ready",
       message:
-        /plugin p failed \(stage: ready\): it ended before it was ready; its process exited with code 3.*\n {2}reading.*\n {2}no database: giving up$/,
+        /plugin p failed \(stage: ready\): it ended before it was ready; it exited with code 3.*\n {2}reading.*\n {2}no database: giving up$/,
       stderrTail: ["reading the configuration", "no database: giving up"],
       exitCode: 3,
     },
@@ -38,7 +38,7 @@ describe("a launch that fails", { timeout: 60_000 }, () => {
       strategy: () => nodeStrategy({ entry: fixture("exit-before-ready.mjs") }),
       code: Code.Unavailable,
       stage: "ready",
-      message: /it ended before it was ready; its process exited with code 0/,
+      message: /it ended before it was ready; it exited with code 0/,
       stderrTail: ["nothing to do"],
       exitCode: 0,
     },

@@ -107,10 +107,27 @@ describe("memoryStrategy", () => {
     expect((await stopped).how).toBe("terminated");
   });
 
-  it("refuses calls after its end with an error that names it", async () => {
+  it("tells of its end in the errors of calls that it cuts", async () => {
+    const { unary, began } = waitingHandler();
+    const plugin = await launchPlugin({ strategy: memoryEcho(unary), plugins });
+    const call = (await plugin.dispense("echo")).unary({});
+    const failed = expect(call).rejects.toMatchObject({
+      code: Code.Unavailable,
+      message: expect.stringContaining(
+        "plugin echo failed (stage: running): the plugin has been stopped; it was terminated",
+      ),
+      cause: expect.any(LaunchError),
+    });
+    await began;
+    await plugin.kill();
+    await failed;
+  });
+
+  it("is reached by a client of its own, until it ends", async () => {
     const plugin = await launchPlugin({ strategy: memoryEcho(), plugins });
     const client = createPluginClient({ endpoint: memoryEndpointOf(plugin), plugins });
     const store = await client.dispense("echo");
+    expect(await store.unary({ text: "hello" })).toMatchObject({ text: "hello" });
     await plugin.stop();
     await expect(store.unary({})).rejects.toMatchObject({ code: Code.Unavailable });
   });

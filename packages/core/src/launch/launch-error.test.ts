@@ -23,7 +23,7 @@ describe("launchFailed", () => {
       running: { stderrTail: () => stderrTail },
     });
     expect(error.rawMessage).toBe(
-      "plugin kv failed (stage: running): the call broke; its process was ended by SIGKILL; last lines of its stderr:\n" +
+      "plugin kv failed (stage: running): the call broke; it was ended by SIGKILL; last lines of its stderr:\n" +
         Array.from({ length: 10 }, (_, index) => `  line ${10 + index}`).join("\n"),
     );
     expect(error.cause).toBeInstanceOf(LaunchError);

@@ -11,7 +11,7 @@ export class LaunchError extends Error {
   readonly stage: LaunchStage;
   /** The last lines the plugin wrote to stderr, oldest first. */
   readonly stderrTail: readonly string[];
-  /** How its process ended, if it had one and it ended. */
+  /** How it ended, if it did. */
   readonly exit: ExitReport | undefined;
 
   constructor(
@@ -66,8 +66,8 @@ function describeReason(reason: unknown): string {
 
 function describeExit(exit: ExitReport | undefined): string {
   if (exit === undefined) return "";
-  const ending = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
-  return `its process ${ending}`;
+  if (exit.how === "terminated") return "it was terminated";
+  return exit.signal === null ? `it exited with code ${exit.code}` : `it was ended by ${exit.signal}`;
 }
 
 function quote(tail: readonly string[]): string {

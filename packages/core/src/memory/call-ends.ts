@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectionError } from "../wire/call-error.ts";
 
 // Reasons are constants where they can be: an error with a stack for each call that ends would cost more than the call.
 
@@ -11,7 +12,17 @@ export const deadlineExceeded = (): ConnectError => new ConnectError("the operat
 
 export const transportClosed = (): ConnectError => new ConnectError("the transport is closed", Code.Canceled);
 
-export const serverStopped = (): ConnectError => new ConnectError("the plugin has been stopped", Code.Unavailable);
+/** With the cause that a lost connection has: a host that launched the plugin tells by it that its end is the reason. */
+export const serverStopped = (): ConnectError => {
+  const message = "the plugin has been stopped";
+  return new ConnectError(
+    message,
+    Code.Unavailable,
+    undefined,
+    undefined,
+    new ConnectionError("memory", "call", message),
+  );
+};
 
 /** What a caller that aborted its signal gets, as Connect's transports have it. */
 export function abortedBy(signal: AbortSignal): ConnectError {

@@ -9,18 +9,17 @@ export type ConnectionStage = "connect" | "tls" | "http" | "call";
 /** A connection could not be made, or was lost. Cause of the `unavailable` that says so. */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
-  /** "http://host:port" or "unix:/path". */
+  /** "http://host:port", "unix:/path", or a name such as "worker:kv". */
   readonly endpoint: string;
   readonly stage: ConnectionStage;
   /** Code of Node's error, such as ECONNREFUSED, if there was one. */
   readonly code: string | undefined;
 
-  constructor(endpoint: Endpoint, stage: ConnectionStage, detail: string, reason?: unknown) {
-    super(
-      `${sentence[stage](formatEndpoint(endpoint))}: ${detail}`,
-      reason === undefined ? undefined : { cause: reason },
-    );
-    this.endpoint = formatEndpoint(endpoint);
+  /** @param endpoint - or the name of what is reached without a socket. */
+  constructor(endpoint: Endpoint | string, stage: ConnectionStage, detail: string, reason?: unknown) {
+    const target = typeof endpoint === "string" ? endpoint : formatEndpoint(endpoint);
+    super(`${sentence[stage](target)}: ${detail}`, reason === undefined ? undefined : { cause: reason });
+    this.endpoint = target;
     this.stage = stage;
     this.code = nodeCode(reason);
   }
@@ -35,7 +34,7 @@ const sentence: Record<ConnectionStage, (target: string) => string> = {
 
 /** `unavailable`: the connection failed at this stage. */
 export function connectionFailed(
-  endpoint: Endpoint,
+  endpoint: Endpoint | string,
   stage: ConnectionStage,
   detail: string,
   reason?: unknown,
