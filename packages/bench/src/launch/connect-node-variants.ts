@@ -18,7 +18,7 @@ export const connectNodeVariants: readonly Variant[] = carriages.map((carriage) 
     const server = await forkServer(new URL("./connect-node-main.ts", import.meta.url), [socket, httpVersion]);
     const { transport, close } = openTransport(server.address, carriage);
     return {
-      cases: itemCases(createClient(EchoService, transport), { concurrent: true }),
+      cases: itemCases(createClient(EchoService, transport), "elsewhere"),
       async close() {
         close();
         await server.close();

@@ -11,7 +11,7 @@ export const serialization = "serialisation round trip";
 export const directVariant: Variant = {
   name: directCall,
   setup: async () => ({
-    cases: itemCases(echoService, { concurrent: false }),
+    cases: itemCases(echoService, "here"),
     close: () => Promise.resolve(),
   }),
 };
@@ -28,7 +28,7 @@ export const serializationVariant: Variant = {
           for await (const item of echoService.list(received)) yield throughBytes(ItemSchema, item);
         },
       },
-      { concurrent: false },
+      "here",
     ),
     close: () => Promise.resolve(),
   }),

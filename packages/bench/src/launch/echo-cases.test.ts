@@ -2,13 +2,14 @@ import { clone, create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type Item, ItemSchema } from "../gen/bench/v1/echo_pb.ts";
 import type { TimedCase } from "../table.ts";
-import { itemCases } from "./echo-cases.ts";
+import { type Answered, itemCases } from "./echo-cases.ts";
 import { lanes, measureNames } from "./echo-measures.ts";
 import { echoService } from "./echo-service.ts";
 import { listItems } from "./item.ts";
 
 function timedCase(measure: string, overrides: Partial<typeof echoService>): TimedCase {
-  const work = itemCases({ ...echoService, ...overrides }, { concurrent: true }).get(measure);
+  const client = { ...echoService, ...overrides };
+  const work = itemCases(client, "elsewhere").get(measure) ?? itemCases(client, "here").get(measure);
   if (work?.kind !== "timed") throw new Error(`no timed case for ${measure}`);
   return work;
 }
@@ -22,9 +23,11 @@ describe("itemCases", () => {
     await work.run(2);
   });
 
-  it("leaves many calls at a time to the variants that want it", () => {
-    const cases = itemCases(echoService, { concurrent: false });
-    expect([...cases.keys()]).toEqual([measureNames.small, measureNames.large, measureNames.list]);
+  it("has many calls at a time only where they are answered elsewhere, and CPU time only here", () => {
+    const { small, large, list, smallHere, largeHere, listHere, smallLanes, largeLanes } = measureNames;
+    const measures = (answered: Answered) => new Set(itemCases(echoService, answered).keys());
+    expect(measures("here")).toEqual(new Set([small, large, list, smallHere, largeHere, listHere]));
+    expect(measures("elsewhere")).toEqual(new Set([small, large, list, smallLanes, largeLanes]));
   });
 
   const echoMeasures = [measureNames.small, measureNames.large, measureNames.smallLanes, measureNames.largeLanes];

@@ -19,10 +19,13 @@ interface HasValue {
   readonly value: { readonly length: number };
 }
 
-/** Echo and stream, of variants that speak protobuf. `concurrent`: many calls at a time, too. */
+/** Where the calls are answered: "here", in this process, one at a time; or "elsewhere", where many at a time matter too. */
+export type Answered = "here" | "elsewhere";
+
+/** Echo and stream, of variants that speak protobuf. */
 export function itemCases(
   client: { echo(item: Item): Promise<Item>; list(request: { count: number }): AsyncIterable<Item> },
-  { concurrent }: { readonly concurrent: boolean },
+  answered: Answered,
 ): Map<string, Case> {
   const cases = echoCases(
     {
@@ -31,24 +34,26 @@ export function itemCases(
       large: largeItem,
       isSame: (answer, item) => equals(ItemSchema, answer, item),
     },
-    { concurrent },
+    answered,
   );
-  return cases.set(
-    measureNames.list,
-    listCase(() => client.list({ count: listLength })),
-  );
+  const list = listCase(() => client.list({ count: listLength }));
+  cases.set(measureNames.list, list);
+  if (answered === "here") cases.set(measureNames.listHere, list);
+  return cases;
 }
 
 /** Echo alone, of variants whatever they speak. */
-export function echoCases<Message extends HasValue>(
-  calls: EchoCalls<Message>,
-  { concurrent }: { readonly concurrent: boolean },
-): Map<string, Case> {
+export function echoCases<Message extends HasValue>(calls: EchoCalls<Message>, answered: Answered): Map<string, Case> {
+  const small = echoCase(calls, calls.small);
+  const large = echoCase(calls, calls.large);
   const cases = new Map<string, Case>([
-    [measureNames.small, echoCase(calls, calls.small)],
-    [measureNames.large, echoCase(calls, calls.large)],
+    [measureNames.small, small],
+    [measureNames.large, large],
   ]);
-  if (concurrent) {
+  if (answered === "here") {
+    cases.set(measureNames.smallHere, small);
+    cases.set(measureNames.largeHere, large);
+  } else {
     cases.set(measureNames.smallLanes, lanesCase(calls, calls.small));
     cases.set(measureNames.largeLanes, lanesCase(calls, calls.large));
   }

@@ -16,16 +16,16 @@ import { processName, processVariants } from "./process-variants.ts";
 
 const goals: readonly Goal[] = [
   {
-    measure: measureNames.small,
+    measure: measureNames.smallHere,
     of: memoryIsolated,
     to: routerTransport,
     ratio: "speed",
     bound: { atLeast: 30 },
   },
-  { measure: measureNames.small, of: memoryIsolated, to: serialization, ratio: "cost", bound: { atMost: 0.5 } },
-  { measure: measureNames.small, of: memoryByReference, to: directCall, ratio: "cost", bound: { atMost: 8 } },
-  { measure: measureNames.small, of: memoryByReference, to: moleculerLocal, ratio: "cost", bound: { atMost: 1 } },
-  { measure: measureNames.list, of: memoryIsolated, to: directCall, ratio: "cost", bound: { atMost: 10 } },
+  { measure: measureNames.smallHere, of: memoryIsolated, to: serialization, ratio: "cost", bound: { atMost: 0.5 } },
+  { measure: measureNames.smallHere, of: memoryByReference, to: directCall, ratio: "cost", bound: { atMost: 8 } },
+  { measure: measureNames.smallHere, of: memoryByReference, to: moleculerLocal, ratio: "cost", bound: { atMost: 1 } },
+  { measure: measureNames.listHere, of: memoryIsolated, to: directCall, ratio: "cost", bound: { atMost: 10 } },
   ...carriages.map(
     (carriage): Goal => ({
       measure: measureNames.smallLanes,

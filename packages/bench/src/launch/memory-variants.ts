@@ -15,7 +15,7 @@ function memoryVariant(name: string, byReference: boolean): Variant {
     async setup() {
       const server = createMemoryServer({ routes: (router) => router.service(EchoService, echoService), byReference });
       return {
-        cases: itemCases(createClient(EchoService, server.connect()), { concurrent: false }),
+        cases: itemCases(createClient(EchoService, server.connect()), "here"),
         close: () => server.close(),
       };
     },
@@ -33,7 +33,7 @@ export const routerTransportVariant: Variant = {
   async setup() {
     const transport = createRouterTransport((router) => router.service(EchoService, echoService));
     return {
-      cases: itemCases(createClient(EchoService, transport), { concurrent: false }),
+      cases: itemCases(createClient(EchoService, transport), "here"),
       close: () => Promise.resolve(),
     };
   },

@@ -31,7 +31,7 @@ export const moleculerLocalVariant: Variant = {
           large: largeItem,
           isSame: (answer, item) => equals(ItemSchema, answer, item),
         },
-        { concurrent: false },
+        "here",
       ),
       close: () => broker.stop(),
     };
@@ -54,7 +54,7 @@ export const moleculerTcpVariant: Variant = {
           large: asJson(largeItem),
           isSame: (answer, item) => JSON.stringify(answer) === JSON.stringify(item),
         },
-        { concurrent: true },
+        "elsewhere",
       ),
       async close() {
         await broker.stop();

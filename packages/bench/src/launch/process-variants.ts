@@ -21,7 +21,7 @@ export const processVariants: readonly Variant[] = carriages.map((carriage) => (
       onLog: ({ line }) => console.error(line),
     });
     return {
-      cases: itemCases(await plugin.dispense("echo"), { concurrent: true }),
+      cases: itemCases(await plugin.dispense("echo"), "elsewhere"),
       close: async () => void (await plugin.stop()),
     };
   },

@@ -1,13 +1,21 @@
 /** One direction of a stream: an item passes from hand to hand when the reader asks for it, and nothing is buffered. */
 export interface HandOver<T> extends AsyncIterableIterator<T> {
+  /** What `pull` asked for: the next item, or the end. Dropped if the reader has been told otherwise. */
+  put(result: IteratorResult<T>): void;
+  /** Instead of an item: the reader fails, and the stream is over. */
+  refuse(reason: unknown): void;
   /** Lets the reader fail: a read that waits at once, otherwise the next one. Later ones find the end. */
   fail(reason: unknown): void;
+  next(): Promise<IteratorResult<T>>;
   return(): Promise<IteratorResult<T>>;
 }
 
-export interface HandOverOptions<T> {
-  /** The next item. Called when the reader asks and the call before has settled. Not called again after it failed. */
-  pull(): Promise<IteratorResult<T>>;
+export interface HandOverOptions {
+  /**
+   * The reader asks: has to lead to one `put` or `refuse`, at once or later. Not called again before that, nor after the
+   * end. Functions to call instead of a promise to return: that would be two promises more for each message.
+   */
+  pull(): void;
   /** The reader left before the end. Called at most once. */
   onLeave(): void;
 }
@@ -18,26 +26,30 @@ type State =
   | { readonly kind: "done" };
 
 /** Reads that overlap are served one after the other, in their order. */
-export function createHandOver<T>({ pull, onLeave }: HandOverOptions<T>): HandOver<T> {
+export function createHandOver<T>({ pull, onLeave }: HandOverOptions): HandOver<T> {
   let state: State = open;
   let reading: Promise<IteratorResult<T>> | undefined;
-  let settle: { resolve(result: IteratorResult<T>): void; reject(reason: unknown): void } | undefined;
+  let resolve: ((result: IteratorResult<T>) => void) | undefined;
+  let reject: ((reason: unknown) => void) | undefined;
+  const toRead = (onResult: (result: IteratorResult<T>) => void, onError: (reason: unknown) => void): void => {
+    resolve = onResult;
+    reject = onError;
+  };
 
-  const arrived = (result: IteratorResult<T>): void => {
-    const reader = settle;
-    if (reader === undefined) return; // the reader has been told otherwise
-    settle = undefined;
+  const put = (result: IteratorResult<T>): void => {
+    const told = resolve;
+    if (told === undefined) return; // the reader has been told otherwise
+    resolve = undefined;
     reading = undefined;
     if (result.done) state = done;
-    reader.resolve(result);
+    told(result);
   };
-  const failed = (reason: unknown): void => {
-    const reader = settle;
-    if (reader === undefined) return;
-    settle = undefined;
+  const refuse = (reason: unknown): void => {
+    if (resolve === undefined) return;
+    resolve = undefined;
     reading = undefined;
     state = done;
-    reader.reject(reason);
+    reject?.(reason);
   };
 
   const next = (): Promise<IteratorResult<T>> => {
@@ -48,28 +60,28 @@ export function createHandOver<T>({ pull, onLeave }: HandOverOptions<T>): HandOv
       state = done;
       return Promise.reject(reason);
     }
-    reading = new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    const result = reading;
-    pull().then(arrived, failed);
+    const result = new Promise(toRead);
+    reading = result;
+    pull();
     return result;
   };
 
   const leave = (): void => {
     const before = state;
     state = done;
-    arrived({ done: true, value: undefined });
+    put({ done: true, value: undefined });
     if (before.kind === "open") onLeave();
   };
 
   const handOver: HandOver<T> = {
     [Symbol.asyncIterator]: () => handOver,
     next,
+    put,
+    refuse,
     fail(reason) {
       if (state.kind !== "open") return;
-      if (settle === undefined) state = { kind: "failed", reason };
-      else failed(reason);
+      if (resolve === undefined) state = { kind: "failed", reason };
+      else refuse(reason);
     },
     return() {
       leave();

@@ -26,23 +26,28 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
   const source = createRequestSource(request.messages);
   let output: AsyncIterator<unknown> | undefined;
   let answered: StreamAnswer | undefined;
-  let held: Promise<IteratorResult<Message>> | undefined;
+  let first: Outcome | undefined;
+  let begun = false;
   const started = Promise.withResolvers<StreamResponse>();
 
   const requests = createHandOver<Message>({
-    async pull() {
-      try {
-        const result = await source.next();
-        return result.done ? end : { done: false, value: entry.request(result.value) };
-      } catch (reason) {
-        const error = ConnectError.from(reason);
-        if (error.cause instanceof ReceiveLimitError) throw error; // the handler's affair
-        call.cut(error, callerLeft);
-        throw callerLeft;
-      }
-    },
+    pull: () => void readSource(),
     onLeave: () => source.close(),
   });
+  const readSource = async (): Promise<void> => {
+    try {
+      const result = await source.next();
+      requests.put(result.done ? end : { done: false, value: entry.request(result.value) });
+    } catch (reason) {
+      const error = ConnectError.from(reason);
+      if (error.cause instanceof ReceiveLimitError) {
+        requests.refuse(error); // the handler's affair
+      } else {
+        call.cut(error, callerLeft);
+        requests.refuse(callerLeft);
+      }
+    }
+  };
 
   const leaveOutput = (): void => {
     const left = output;
@@ -50,42 +55,62 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
     if (left === undefined) return; // it will come to be, and be left then
     void leaveIterator(left).then(() => call.handlerEnded());
   };
-  const failed = (reason: unknown): never => {
+  const deliver = (outcome: Outcome): void => {
+    if (!begun) {
+      begun = true;
+      first = outcome;
+      start();
+    } else if ("result" in outcome) {
+      responses.put(outcome.result);
+    } else {
+      responses.refuse(outcome.error);
+    }
+  };
+  const failed = (reason: unknown): void => {
     call.handlerEnded();
     const error = arrivedError(reason, context);
     if (call.settle(reason)) source.close();
-    throw error;
+    deliver({ error });
   };
-  const arrived = (result: IteratorResult<unknown>): IteratorResult<Message> => {
+  const arrived = (result: IteratorResult<unknown>): void => {
     if (result.done) {
       call.handlerEnded();
       (answered?.trailer ?? context.touchedTrailer)?.forEach((value, name) => {
         trailer.set(name, value);
       });
       if (call.settle(callSucceeded)) source.close();
-      return end;
+      deliver({ result: end });
+      return;
     }
+    let value: Message;
     try {
-      return { done: false, value: entry.response(result.value) };
+      value = entry.response(result.value);
     } catch (reason) {
       leaveOutput();
-      return failed(reason);
+      failed(reason);
+      return;
     }
+    if (begun) responses.put({ done: false, value });
+    else deliver({ result: { done: false, value } });
   };
-  const readOutput = (): Promise<IteratorResult<Message>> => {
-    if (output === undefined) return Promise.resolve(end);
+  const readOutput = (): void => {
+    if (output === undefined) {
+      deliver({ result: end });
+      return;
+    }
     try {
-      return output.next().then(arrived, failed);
+      output.next().then(arrived, failed);
     } catch (reason) {
-      return Promise.reject(reason).catch(failed);
+      failed(reason);
     }
   };
 
   const responses = createHandOver<Message>({
     pull() {
-      const first = held;
-      held = undefined;
-      return first ?? readOutput();
+      const held = first;
+      first = undefined;
+      if (held === undefined) readOutput();
+      else deliver(held);
     },
     onLeave: () => call.cut(callerLeft, callerLeft),
   });
@@ -99,7 +124,7 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
   });
   const { context } = call;
 
-  const begin = async (): Promise<IteratorResult<Message>> => {
+  const begin = async (): Promise<void> => {
     try {
       await undefined; // see unary-call.ts
       calls.deadlines.watch();
@@ -108,13 +133,12 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
       answered = await answerStream(served, context, requests);
       output = answered.messages[Symbol.asyncIterator]();
     } catch (reason) {
-      return failed(reason);
+      failed(reason);
+      return;
     }
     if (call.settled) leaveOutput();
-    return readOutput();
+    readOutput();
   };
-  const first = begin();
-  held = first;
   const start = (): void =>
     started.resolve({
       stream: true,
@@ -124,9 +148,11 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
       trailer,
       message: responses,
     });
-  first.then(start, start);
+  void begin();
   return started.promise;
 }
+
+type Outcome = { readonly result: IteratorResult<Message> } | { readonly error: ConnectError };
 
 class StreamCall extends Call {
   readonly #onCut: (error: ConnectError, reason: ConnectError) => void;
