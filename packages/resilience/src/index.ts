@@ -35,5 +35,6 @@ export {
 
 // For servers and interceptors, which meet in these context values.
 
+export { nodePeer, socketPeer } from "./node-peer.ts";
 export { type Peer, type PeerTls, peerKey } from "./peer.ts";
 export { type VerifiedIdentity, verifiedIdentityKey } from "./verified-identity.ts";

@@ -2,11 +2,11 @@ import type { EventEmitter } from "node:events";
 import { chmodSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { type Clock, systemClock } from "@cpg/resilience";
+import { type Clock, socketPeer, systemClock } from "@cpg/resilience";
 import { refuseMalformed } from "./client-error.ts";
 import { type Connection, createConnection } from "./connection.ts";
 import { replaceWhenOld } from "./connection-age.ts";
-import { createPeer, rememberPeer } from "./connection-peer.ts";
+import { rememberPeer } from "./connection-peer.ts";
 import { createDrain } from "./drain.ts";
 import { type FirstBytes, readFirstBytes } from "./first-bytes.ts";
 import { createHttp1Server, createHttp2Server } from "./http-servers.ts";
@@ -144,7 +144,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       opening.abort();
       // From here on HTTP hears of its errors; of those of the socket below TLS nobody else does.
       if (carrier === socket) socket.off("error", report);
-      const peer = createPeer(carrier, network);
+      const peer = socketPeer(carrier, network);
       if (version === "http1") {
         rememberPeer(carrier, peer);
         carriers.set(carrier, connection);
