@@ -6,14 +6,23 @@ import { describe, expect, it } from "vitest";
 describe("what the package exports", () => {
   it("is exactly what its README lists", () => {
     expect(Object.keys(resilience).toSorted()).toEqual([
+      "AttemptTimeoutError",
       "BulkheadFullError",
       "CircuitOpenError",
       "backoffDelay",
       "createBackoff",
       "createBulkhead",
       "createCircuitBreaker",
+      "createRetryBudget",
+      "isIdempotent",
+      "isUnprocessed",
+      "markUnprocessed",
       "peerKey",
+      "readRetryDelay",
+      "requestSourceKey",
       "resolveBackoffOptions",
+      "retry",
+      "retryLater",
       "systemClock",
       "take",
       "tokenBucket",
