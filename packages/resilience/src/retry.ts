@@ -117,15 +117,13 @@ export function retry(options: RetryOptions = {}): Interceptor {
       remainingMs: startedMs + timeoutMs - clock.monotonic(),
     });
     if (step.kind === "give-up") return undefined;
-    const { delayMs } = step;
-    listeners.tell({ attempt: number, error, delayMs, method: request.method, url: request.url });
-    return { delayMs, isPushback: pushback.kind === "after" };
+    return { error, delayMs: step.delayMs, isPushback: pushback.kind === "after" };
   }
 
   /** The first attempt has failed. */
   async function tryAgain(call: Call, firstReason: unknown): Promise<Response> {
     const { backoff, random } = config;
-    const { signal } = call.request;
+    const { signal, method, url } = call.request;
     let reason = firstReason;
     let step = 0;
     let previousMs = backoff.initialMs;
@@ -133,13 +131,15 @@ export function retry(options: RetryOptions = {}): Interceptor {
       const backoffMs = backoffDelay(backoff, { attempt: step, previousMs, random: random() });
       const delay = delayAfter(call, number, reason, backoffMs);
       if (delay === undefined) throw reason;
+      const { error, delayMs } = delay;
+      listeners.tell({ attempt: number, error, delayMs, method, url });
       // As gRFC A6 has it, the delays begin anew after one that the server chose.
       step = delay.isPushback ? 0 : step + 1;
       previousMs = delay.isPushback ? backoff.initialMs : backoffMs;
       try {
-        await clock.sleep(delay.delayMs, signal);
-      } catch {
-        throw ConnectError.from(signal.reason, Code.Canceled);
+        await clock.sleep(delayMs, signal);
+      } catch (failed) {
+        throw signal.aborted ? ConnectError.from(signal.reason, Code.Canceled) : failed;
       }
       // A timer may be late.
       if (clock.monotonic() - call.startedMs >= overallTimeoutMs) throw reason;
