@@ -120,7 +120,7 @@ describe("createCircuitBreaker", () => {
     at(0).succeed();
     at(1).fail(unavailable);
     await settle();
-    expect(breaker.snapshot(key)).toMatchObject({ state: "open", opensForMs: 100 });
+    expect(breaker.snapshot(key)).toMatchObject({ state: "open", openForMs: 100 });
     await clock.advance(100);
     await succeed();
     at(2).fail(unavailable);
@@ -219,13 +219,13 @@ describe("createCircuitBreaker", () => {
     const times: number[] = [];
     for (let round = 0; round < 4; round++) {
       await fail();
-      const { opensForMs } = breaker.snapshot(key);
-      times.push(opensForMs);
-      await clock.advance(opensForMs);
+      const { openForMs } = breaker.snapshot(key);
+      times.push(openForMs);
+      await clock.advance(openForMs);
     }
     await succeed(2);
     await fail();
-    expect([...times, breaker.snapshot(key).opensForMs]).toEqual([100, 300, 500, 500, 100]);
+    expect([...times, breaker.snapshot(key).openForMs]).toEqual([100, 300, 500, 500, 100]);
   });
 
   it("a stream counts once, when it ends", async () => {
@@ -405,6 +405,21 @@ describe("createCircuitBreaker", () => {
     await settle();
     begin(1, "http://new");
     expect(breaker.snapshots().map(({ key }) => key)).toEqual(["http://weak", "http://new"]);
+  });
+
+  it("a snapshot of a key that nobody has called is that of a closed circuit, and makes none", () => {
+    const { breaker } = setUp({ failureRate: 1 });
+    expect(breaker.snapshot(key)).toEqual({
+      key,
+      state: "closed",
+      failures: 0,
+      successes: 0,
+      probes: 0,
+      openForMs: 0,
+      rejected: 0,
+      window: { calls: 0, failures: 0, slowCalls: 0 },
+    });
+    expect(breaker.snapshots()).toEqual([]);
   });
 
   it("a key that cannot be told fails the call and nothing else", async () => {

@@ -51,8 +51,8 @@ export interface CircuitSnapshot {
   readonly successes: number;
   /** Probes under way, while half-open. */
   readonly probes: number;
-  /** Ms until the first probe may go, while open. 0 otherwise. */
-  readonly opensForMs: number;
+  /** How much longer it lets nothing in, while open. 0 otherwise. */
+  readonly openForMs: number;
   /** Calls rejected since the circuit is remembered. */
   readonly rejected: number;
   /** The calls over which rates are taken, while closed; undefined if no rate is configured. */
@@ -90,9 +90,12 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
   let forcedAll: CircuitState | undefined;
   const initialState = (key: string) => forced.get(key) ?? forcedAll ?? closedCircuit;
 
+  function newCircuit(key: string): Circuit {
+    return { key, state: initialState(key), epoch: 0, rejected: 0, window: createWindow(config) };
+  }
   const circuits = createKeyedStore<Circuit>({
     maxKeys,
-    create: (key) => ({ key, state: initialState(key), epoch: 0, rejected: 0, window: createWindow(config) }),
+    create: newCircuit,
     isIdle: ({ key, state, window }) => {
       if (state !== initialState(key)) return false;
       if (window === undefined) return true;
@@ -140,8 +143,8 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
   function callClosed(circuit: Circuit, next: Next, request: UnaryRequest) {
     const { epoch } = circuit;
     const onFailure = (reason: unknown) => {
-      if (circuit.epoch !== epoch) return;
-      settled(circuit, verdictOf(failedCall(reason, request.signal), request), undefined, false);
+      const verdict = verdictOf(failedCall(reason, request.signal), request);
+      if (circuit.epoch === epoch) settled(circuit, verdict, undefined, false);
     };
     let call: Promise<UnaryResponse | StreamResponse>;
     try {
@@ -181,9 +184,9 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
     }
     const startedMs = slowCallMs === Infinity || request.stream ? undefined : clock.monotonic();
     const onSettled = (outcome: CallOutcome) => {
-      if (circuit.epoch !== epoch) return;
+      const verdict = verdictOf(outcome, request);
       const slow = startedMs !== undefined && clock.monotonic() - startedMs >= slowCallMs;
-      settled(circuit, verdictOf(outcome, request), probe, slow);
+      if (circuit.epoch === epoch) settled(circuit, verdict, probe, slow);
     };
     if (probe === undefined) return observeCall(next, request, onSettled);
     const onAnswer = () => {
@@ -215,7 +218,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
       failures: state.kind === "closed" ? state.failures : 0,
       successes: state.kind === "half-open" ? state.successes : 0,
       probes: state.kind === "half-open" ? state.probes.length : 0,
-      opensForMs: state.kind === "open" ? Math.max(0, state.untilMs - nowMs) : 0,
+      openForMs: state.kind === "open" ? Math.max(0, state.untilMs - nowMs) : 0,
       rejected,
       window: window?.counts(nowMs),
     };
@@ -224,10 +227,7 @@ export function createCircuitBreaker(options: CircuitBreakerOptions = {}): Circu
   return {
     interceptor: (next) => (request) => call(next, request),
     state: (key) => circuits.peek(key)?.state.kind ?? initialState(key).kind,
-    snapshot: (key) => {
-      const known = circuits.peek(key);
-      return snapshotOf(known ?? { key, state: initialState(key), epoch: 0, rejected: 0, window: undefined });
-    },
+    snapshot: (key) => snapshotOf(circuits.peek(key) ?? newCircuit(key)),
     snapshots: () => [...circuits.entries()].map(([, circuit]) => snapshotOf(circuit)),
     onStateChange: listeners.add,
     forceOpen: (key) => force(forcedOpen, key),

@@ -1,5 +1,6 @@
 // For every program.
 
+export { AttemptTimeoutError } from "./attempt-timeout-error.ts";
 export {
   type Backoff,
   type BackoffConfig,
@@ -23,7 +24,18 @@ export type { CircuitBreakerOptions } from "./circuit-options.ts";
 export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
 export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { isIdempotent } from "./idempotency.ts";
 export type { CallKey } from "./internal/keyed-call.ts";
+export { retry } from "./retry.ts";
+export {
+  createRetryBudget,
+  type RetryBudget,
+  type RetryBudgetOptions,
+  type RetryBudgetSnapshot,
+} from "./retry-budget.ts";
+export { type RetryDelay, readRetryDelay, retryLater } from "./retry-delay.ts";
+export type { RetryEvent, RetryOptions } from "./retry-options.ts";
+export { type RequestSource, requestSourceKey } from "./retry-source.ts";
 export type { WindowCounts } from "./sliding-window.ts";
 export {
   type TokenBucketConfig,
@@ -32,6 +44,7 @@ export {
   take,
   tokenBucket,
 } from "./token-bucket.ts";
+export { isUnprocessed, markUnprocessed } from "./unprocessed.ts";
 
 // For servers and interceptors, which meet in these context values.
 

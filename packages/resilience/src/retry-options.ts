@@ -11,8 +11,9 @@ export interface RetryOptions {
   /** How long to wait between attempts, unless the server says. Default 100 ms, doubled each time up to 10 s, full jitter. */
   readonly backoff?: BackoffOptions | undefined;
   /**
-   * How long one attempt may take to answer: a unary call with its response, a stream with its first message. An
-   * attempt that is out of time counts as one that failed with a retryable code. Greater than 0. Default: no limit.
+   * How long one attempt may take to answer: a unary call with its response; a stream with its first message if it may
+   * be tried again after its headers, or else with its headers. An attempt that is out of time counts as one that failed
+   * with a retryable code. Greater than 0. Default: no limit.
    */
   readonly perAttemptTimeoutMs?: number | undefined;
   /**

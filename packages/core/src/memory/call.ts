@@ -8,7 +8,14 @@ import type { OpenCalls } from "./open-calls.ts";
 /** What ends a call besides what it knows itself: the interceptors of the client are around it. */
 export interface CallBounds extends Timed {
   /** Ends the call when it ends itself. */
-  adopt(call: Call): void;
+  adopt(call: Cuttable): void;
+}
+
+/** A call under way that can be ended from outside. */
+export interface Cuttable {
+  readonly settled: boolean;
+  /** Its caller gets `error`, its handler hears `reason`. Does nothing once it is settled. */
+  cut(error: ConnectError, reason: ConnectError): void;
 }
 
 /** What a caller has set. */
@@ -33,7 +40,7 @@ export interface CallRequest {
  * | the deadline                     | `deadline_exceeded` | `deadline_exceeded`          |
  * | the transport or server closes   | the closer's reason | the closer's reason          |
  */
-export abstract class Call extends Timed {
+export abstract class Call extends Timed implements Cuttable {
   declare readonly owner: object;
   declare readonly context: CallContext;
   /** For `OpenCalls` alone. */

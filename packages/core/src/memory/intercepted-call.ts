@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { requestHeader } from "@connectrpc/connect/protocol-connect";
-import type { Call, CallBounds } from "./call.ts";
+import type { CallBounds, Cuttable } from "./call.ts";
 import { abortedBy, callerLeft, deadlineExceeded } from "./call-ends.ts";
 import { type Deadlines, Timed } from "./deadlines.ts";
 
@@ -29,7 +29,7 @@ export class InterceptedCall extends Timed implements CallBounds {
   declare private requestHeader: Headers | undefined;
   declare private ended: boolean;
   declare private endReason: unknown;
-  declare private travelling: readonly Call[];
+  declare private travelling: readonly Cuttable[];
 
   /** @throws {ConnectError} when the caller's signal has aborted already. */
   constructor({ method, header, signal, timeoutMs }: InterceptedFacts, deadlines: Deadlines) {
@@ -68,7 +68,7 @@ export class InterceptedCall extends Timed implements CallBounds {
     return this.requestHeader;
   }
 
-  adopt(call: Call): void {
+  adopt(call: Cuttable): void {
     const { travelling } = this;
     this.travelling = travelling.length === 0 ? [call] : [...travelling.filter(({ settled }) => !settled), call];
   }
@@ -116,4 +116,4 @@ export class InterceptedCall extends Timed implements CallBounds {
   }
 }
 
-const none: readonly Call[] = [];
+const none: readonly Cuttable[] = [];

@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import type { ConnectRouter, ContextValues, Interceptor } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "../wire/call-transport-options.ts";
@@ -32,6 +33,8 @@ export interface MemoryServerOptions {
 export interface MemoryServer extends AsyncDisposable {
   /** How many handlers run. */
   readonly inFlight: number;
+  /** The method served under a path such as "/acme.kv.v1.KV/Get", as this server knows it. */
+  method(path: string): DescMethod | undefined;
   /**
    * A way to call the services.
    * @throws {RangeError} for bad options, naming the option.
@@ -98,6 +101,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
     get inFlight() {
       return calls.size;
     },
+    method: (path) => methods.at(path)?.method,
     connect: (transportOptions) =>
       createMemoryTransport(transportOptions, {
         methods,

@@ -5,6 +5,8 @@ import type { ServedMethod } from "./method-entry.ts";
 /** The methods that routes have added, by service and name. */
 export interface MethodTable {
   find(method: DescMethod): ServedMethod | undefined;
+  /** `path` such as "/acme.kv.v1.KV/Get". */
+  at(path: string): ServedMethod | undefined;
 }
 
 type RouteOptions = Parameters<ConnectRouter["rpc"]>[2];
@@ -44,10 +46,11 @@ export function createMethodTable(
     },
   };
   routes(router);
-  return { find: (method) => methods.get(pathOf(method)) };
+  return { find: (method) => methods.get(pathOf(method)), at: (path) => methods.get(path) };
 }
 
-function pathOf(method: DescMethod): string {
+/** As it stands in URLs. */
+export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 

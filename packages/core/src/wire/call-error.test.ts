@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { isUnprocessed } from "@cpg/resilience";
 import { describe, expect, it } from "vitest";
 import { ConnectionError, callError, connectionFailed } from "./call-error.ts";
 import { parseEndpoint } from "./endpoint.ts";
@@ -37,6 +38,15 @@ describe("callError", () => {
       expect(error.cause).toBeInstanceOf(ConnectionError);
       expect(error.cause).toMatchObject({ endpoint: "http://127.0.0.1:1", stage, code, cause: reason });
     }
+  });
+
+  it.each([
+    ["connect", true],
+    ["http", true],
+    ["tls", false],
+    ["call", false],
+  ] as const)("a connection that failed at stage %s: the call did not run is proven: %s", (stage, proven) => {
+    expect(isUnprocessed(connectionFailed(endpoint, stage, "not done in time"))).toBe(proven);
   });
 
   it("converts once", () => {

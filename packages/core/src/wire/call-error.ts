@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { markUnprocessed } from "@cpg/resilience";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { resetCodeOf } from "./stream-reset.ts";
 
@@ -32,7 +33,7 @@ const sentence: Record<ConnectionStage, (target: string) => string> = {
   call: (target) => `connection to ${target} lost`,
 };
 
-/** `unavailable`: the connection failed at this stage. */
+/** `unavailable`: the connection failed at this stage. Before "call" nothing was sent, but TLS may also fail later. */
 export function connectionFailed(
   endpoint: Endpoint | string,
   stage: ConnectionStage,
@@ -40,7 +41,8 @@ export function connectionFailed(
   reason?: unknown,
 ): ConnectError {
   const cause = new ConnectionError(endpoint, stage, detail, reason);
-  return new ConnectError(cause.message, Code.Unavailable, undefined, undefined, cause);
+  const error = new ConnectError(cause.message, Code.Unavailable, undefined, undefined, cause);
+  return stage === "connect" || stage === "http" ? markUnprocessed(error) : error;
 }
 
 /**
