@@ -16,12 +16,22 @@ export const authKey: ContextKey<AuthContext | undefined> = createContextKey<Aut
   description: "who calls, proved",
 });
 
-/** Who makes this call, for handlers of unary and streaming calls. Undefined: nobody has been proved. */
-export function getAuth(context: { readonly values: ContextValues }): AuthContext | undefined {
-  return context.values.get(authKey);
+/** Of requests that are no RPC. */
+const ofRequests = new WeakMap<object, AuthContext>();
+
+/**
+ * Who calls, for handlers of unary and streaming calls, which have a context, and for handlers of plain Node requests
+ * behind `authenticated`. Undefined: nobody has been proved.
+ */
+export function getAuth(source: { readonly values: ContextValues } | object): AuthContext | undefined {
+  return "values" in source ? (source.values as ContextValues).get(authKey) : ofRequests.get(source);
 }
 
-/** Makes an identity known to handlers, and to what else keys by identity, such as a rate limit. */
+/** Makes an identity known to handlers of a call, and to what else keys by identity, such as a rate limit. */
 export function setAuth(values: ContextValues, auth: AuthContext): void {
   values.set(authKey, auth).set(verifiedIdentityKey, { id: auth.identity, source: auth.provider });
+}
+
+export function setRequestAuth(request: object, auth: AuthContext): void {
+  ofRequests.set(request, auth);
 }

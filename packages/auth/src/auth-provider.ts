@@ -17,19 +17,35 @@ export type AuthOutcome =
   | { readonly kind: "absent" }
   | { readonly kind: "proved"; readonly auth: AuthContext }
   /** It carries one that does not hold. `reason` is for logs and audit, never for the caller; it holds no credential. */
-  | { readonly kind: "refused"; readonly reason: string };
+  | { readonly kind: "refused"; readonly reason: string }
+  /** Whether it holds cannot be told now, such as while a key server is down. */
+  | { readonly kind: "unavailable"; readonly reason: string };
+
+export interface ServerAuthOptions {
+  /** Lets calls without any credential through, as nobody; a bad credential is refused all the same. Default false. */
+  readonly optional?: boolean | undefined;
+}
 
 /** One way to prove who calls. */
 export interface AuthProvider {
   /** Lower-case, such as "token" or "mtls". */
   readonly name: string;
+  /**
+   * Where it looks for its credential, such as "header authorization". Of several providers that look at one place, the
+   * first that finds a credential of its kind decides about it alone.
+   */
+  readonly place: string;
   /** Adds this side's credentials to every call. */
   clientInterceptor(): Interceptor;
   /**
-   * Lets only calls through whose credential holds, and tells handlers who calls (`getAuth`). All others end with
-   * `unauthenticated` and one text that does not say why.
+   * Lets only calls through whose credential holds, and tells handlers who calls (`getAuth`). Others end with
+   * `unauthenticated`, or `unavailable` when nobody can tell now, and a text that does not say why.
+   * @throws {ConnectError} in calls, as said.
    */
-  serverInterceptor(): Interceptor;
-  /** What the interceptor is made of, and `composeAuth`. Must not throw for whatever a caller sends. */
+  serverInterceptor(options?: ServerAuthOptions): Interceptor;
+  /** What the interceptor is made of, and `composeAuth`. Never throws or rejects, whatever a caller sends. */
   authenticate(request: AuthRequest): AuthOutcome | Promise<AuthOutcome>;
 }
+
+/** A provider as its author writes it; `defineAuthProvider` adds the rest. */
+export type AuthMethod = Pick<AuthProvider, "name" | "place" | "clientInterceptor" | "authenticate">;
