@@ -6,20 +6,24 @@ import { seededRandom } from "@cpg/resilience/testing";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
+import { memoryTable } from "./launch/memory-table.ts";
 import { type Report, reportAsMarkdown } from "./report.ts";
 import { type RunOptions, runTable } from "./run-table.ts";
 import { surroundings } from "./surroundings.ts";
 import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
-const tables = new Map<string, Table>([launchTable, interceptorsTable].map((table) => [table.name, table]));
+const tables = new Map<string, Table>(
+  [memoryTable, launchTable, interceptorsTable].map((table) => [table.name, table]),
+);
 
 /** A batch takes long enough that a timer's tick, a scheduler's slice and a minor collection matter little. */
 const full = { batchMs: 50, warmUpMs: 400, stepLimitMs: 60_000 };
 const short = { batchMs: 1, warmUpMs: 0, stepLimitMs: 30_000 };
 
+/** Of this thread alone, as if it had a CPU for itself. Before Node 22.19 of the process, its helper threads included. */
 function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
+  const { user, system } = (process.threadCpuUsage ?? process.cpuUsage).call(process);
   return (user + system) / 1_000;
 }
 

@@ -13,8 +13,8 @@ export interface Measure {
   readonly name: string;
   readonly unit: Unit;
   /**
-   * What is measured of timed cases: the time that passes, or the time that this process computes, which other programs on
-   * the machine disturb less, and which is right only where nothing waits and no other process takes part. Default "wall".
+   * What is measured of timed cases: the time that passes, or the time that this thread computes, which other programs on
+   * the machine disturb less, and which is right only where nothing waits and no other thread takes part. Default "wall".
    */
   readonly clock?: ClockName | undefined;
   /** The variant that the others are related to. */

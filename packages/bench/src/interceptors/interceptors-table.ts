@@ -1,6 +1,7 @@
 import type { Table } from "../table.ts";
 import { chainMeasure, chainVariant } from "./chain-variant.ts";
 import { cockatielRetryBreaker, policyVariants } from "./policy-variants.ts";
+import { resilienceVariants, retryBreaker } from "./resilience-variants.ts";
 
 const emptyChain = "empty chain";
 
@@ -15,7 +16,10 @@ export const interceptorsTable: Table = {
     chainVariant("one async interceptor that does nothing", () => ({
       interceptors: [(next) => async (request) => await next(request)],
     })),
+    ...resilienceVariants,
     ...policyVariants,
   ],
-  goals: [],
+  goals: [
+    { measure: chainMeasure, of: retryBreaker, to: cockatielRetryBreaker, ratio: "cost", bound: { atMost: 0.1 } },
+  ],
 };

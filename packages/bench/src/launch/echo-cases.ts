@@ -36,24 +36,19 @@ export function itemCases(
     },
     answered,
   );
-  const list = listCase(() => client.list({ count: listLength }));
-  cases.set(measureNames.list, list);
-  if (answered === "here") cases.set(measureNames.listHere, list);
-  return cases;
+  return cases.set(
+    measureNames.list,
+    listCase(() => client.list({ count: listLength })),
+  );
 }
 
 /** Echo alone, of variants whatever they speak. */
 export function echoCases<Message extends HasValue>(calls: EchoCalls<Message>, answered: Answered): Map<string, Case> {
-  const small = echoCase(calls, calls.small);
-  const large = echoCase(calls, calls.large);
   const cases = new Map<string, Case>([
-    [measureNames.small, small],
-    [measureNames.large, large],
+    [measureNames.small, echoCase(calls, calls.small)],
+    [measureNames.large, echoCase(calls, calls.large)],
   ]);
-  if (answered === "here") {
-    cases.set(measureNames.smallHere, small);
-    cases.set(measureNames.largeHere, large);
-  } else {
+  if (answered === "elsewhere") {
     cases.set(measureNames.smallLanes, lanesCase(calls, calls.small));
     cases.set(measureNames.largeLanes, lanesCase(calls, calls.large));
   }
