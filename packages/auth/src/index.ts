@@ -12,8 +12,17 @@ export {
   type IdentityMatch,
 } from "./authorize.ts";
 export { composeAuth } from "./compose-auth.ts";
+export type { Credential, CredentialSource, CredentialSourceOptions } from "./credential-source.ts";
 export { defineAuthProvider } from "./define-auth-provider.ts";
 export { requireAuth } from "./require-auth.ts";
+export type { StaticKey } from "./static-keys.ts";
 export { type TlsFilesOptions, watchTlsFiles } from "./tls-files.ts";
 export type { TlsMaterial, TlsUpdates } from "./tls-material.ts";
 export { createTlsSource, type TlsReload, type TlsSource, type TlsSourceOptions } from "./tls-source.ts";
+export {
+  type CredentialVerifier,
+  createApiKeyAuth,
+  createTokenAuth,
+  type TokenAuthOptions,
+  type VerifiedCredential,
+} from "./token-auth.ts";
