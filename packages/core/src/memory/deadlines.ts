@@ -46,19 +46,27 @@ export interface Deadlines {
  * asked for it. So a deadline is never early, and as late as a busy event loop makes every timer.
  */
 export function createDeadlines(clock: Clock): Deadlines {
-  let oldest: Timed | undefined;
+  // One end is enough: to note a young object in an old one costs the garbage collector more than all the rest here.
   let newest: Timed | undefined;
   let watching = false;
 
   const unlink = (timed: Timed): void => {
     const { older, newer } = timed;
-    if (older === undefined) oldest = newer;
-    else older.newer = newer;
+    if (older !== undefined) older.newer = newer;
     if (newer === undefined) newest = older;
     else newer.older = older;
     timed.older = undefined;
     timed.newer = undefined;
     timed.young = false;
+  };
+  /** From the oldest. */
+  const takeAll = (): Timed[] => {
+    const all: Timed[] = [];
+    for (let timed = newest; timed !== undefined; timed = newest) {
+      unlink(timed);
+      all.push(timed);
+    }
+    return all.reverse();
   };
   const dueMsOf = (timed: Timed, timeoutMs: number, nowMs: number): number => {
     timed.dueMs ??= nowMs + timeoutMs;
@@ -66,16 +74,14 @@ export function createDeadlines(clock: Clock): Deadlines {
   };
   const startTimers = (): void => {
     watching = false;
-    if (oldest === undefined) return;
+    if (newest === undefined) return;
     const nowMs = clock.monotonic();
-    for (let timed: Timed | undefined = oldest; timed !== undefined; timed = oldest) {
-      unlink(timed);
+    for (const timed of takeAll()) {
       const { timeoutMs = Number.POSITIVE_INFINITY } = timed;
       const timer = new AbortController();
       timed.timer = timer;
-      const expiring = timed;
       clock.sleep(dueMsOf(timed, timeoutMs, nowMs) - nowMs, timer.signal).then(
-        () => expiring.expire(),
+        () => timed.expire(),
         () => {}, // the call has ended
       );
     }
@@ -86,18 +92,17 @@ export function createDeadlines(clock: Clock): Deadlines {
       if (timed.timeoutMs === undefined) return;
       timed.young = true;
       timed.older = newest;
-      if (newest === undefined) oldest = timed;
-      else newest.newer = timed;
+      if (newest !== undefined) newest.newer = timed;
       newest = timed;
     },
     watch() {
-      if (watching || oldest === undefined) return;
+      if (watching || newest === undefined) return;
       watching = true;
       process.nextTick(startTimers);
     },
     end(timed) {
       if (timed.young) unlink(timed);
-      else timed.timer?.abort(callEnded);
+      else if (timed.timer !== undefined) timed.timer.abort(callEnded);
     },
     leftMs(timed) {
       if (timed.timeoutMs === undefined) return undefined;

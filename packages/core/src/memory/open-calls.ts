@@ -21,7 +21,6 @@ export interface OpenCalls extends CallSurroundings {
 /** A list whose links are the calls themselves: a set costs a call that ends at once more than its message checks. */
 export function createOpenCalls(clock: Clock, contextValues: CallSurroundings["contextValues"]): OpenCalls {
   let size = 0;
-  let oldest: Call | undefined;
   let newest: Call | undefined;
   let idle: PromiseWithResolvers<void> | undefined;
   return {
@@ -34,15 +33,13 @@ export function createOpenCalls(clock: Clock, contextValues: CallSurroundings["c
     add(call) {
       size++;
       call.olderOpen = newest;
-      if (newest === undefined) oldest = call;
-      else newest.newerOpen = call;
+      if (newest !== undefined) newest.newerOpen = call;
       newest = call;
     },
     delete(call) {
       size--;
       const { olderOpen, newerOpen } = call;
-      if (olderOpen === undefined) oldest = newerOpen;
-      else olderOpen.newerOpen = newerOpen;
+      if (olderOpen !== undefined) olderOpen.newerOpen = newerOpen;
       if (newerOpen === undefined) newest = olderOpen;
       else newerOpen.olderOpen = olderOpen;
       call.olderOpen = undefined;
@@ -54,8 +51,8 @@ export function createOpenCalls(clock: Clock, contextValues: CallSurroundings["c
     },
     list() {
       const calls: Call[] = [];
-      for (let call = oldest; call !== undefined; call = call.newerOpen) calls.push(call);
-      return calls;
+      for (let call = newest; call !== undefined; call = call.olderOpen) calls.push(call);
+      return calls.reverse();
     },
     empty() {
       if (size === 0) return Promise.resolve();

@@ -5,15 +5,18 @@ import { ownAccessor } from "./own-accessor.ts";
 
 /** A response whose headers come to be when they are looked at, unless the handler has set some. See `CallContext`. */
 export class LazyUnaryResponse implements UnaryResponse {
-  readonly stream = false;
-  readonly method: DescMethodUnary;
-  readonly message: Message;
+  declare readonly stream: false;
+  declare readonly method: DescMethodUnary;
+  declare readonly message: Message;
   #header: Headers | undefined;
   #trailer: Headers | undefined;
 
-  constructor(method: DescMethodUnary, message: Message, { touchedHeader, touchedTrailer }: CallContext) {
+  constructor(method: DescMethodUnary, message: Message, context: CallContext | undefined) {
+    this.stream = false;
     this.method = method;
     this.message = message;
+    if (context === undefined || !context.touched) return;
+    const { touchedHeader, touchedTrailer } = context;
     if (touchedHeader !== undefined) this.#header = new Headers(touchedHeader);
     if (touchedTrailer !== undefined) this.#trailer = new Headers(touchedTrailer);
   }
