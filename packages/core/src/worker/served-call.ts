@@ -1,7 +1,7 @@
 import type { DescMethod, DescMethodStreaming, DescMethodUnary, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { callerLeft, deadlineExceeded } from "../memory/call-ends.ts";
-import { createHandOver } from "../memory/hand-over.ts";
+import { createHandOver, type HandOver } from "../memory/hand-over.ts";
 import type { Frame } from "./frame.ts";
 import { createInbox } from "./inbox.ts";
 import { messageFromBytes, messageToBytes } from "./message-bytes.ts";
@@ -64,11 +64,12 @@ export function serveCall({ call, method, transport, send, onOver }: ServedCallO
   };
 
   const answerStream = async (streaming: DescMethodStreaming): Promise<void> => {
-    const requests = createHandOver<Message>({
-      async pull() {
-        const bytes = await inbox.pull();
-        return bytes === undefined ? end : { done: false, value: messageFromBytes(streaming.input, bytes, anySize) };
-      },
+    const arrived = (bytes: Uint8Array | undefined): void => {
+      if (bytes === undefined) requests.put(end);
+      else requests.put({ done: false, value: messageFromBytes(streaming.input, bytes, anySize) });
+    };
+    const requests: HandOver<Message> = createHandOver<Message>({
+      pull: () => void inbox.pull().then(arrived).catch(requests.refuse),
       onLeave: () => inbox.clear(),
     });
     const response = await transport.stream(streaming, controller.signal, timeoutMs, header, requests);

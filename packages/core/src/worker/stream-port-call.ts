@@ -50,7 +50,7 @@ class StreamPortCall extends PortCall {
     this.#window = createSendWindow();
     this.#inbox = createInbox((messages, bytes) => lane.port.send.credit(this.id, messages, bytes));
     this.#responses = createHandOver<Message>({
-      pull: () => this.#read(),
+      pull: () => void this.#inbox.pull().then(this.#arrived).catch(this.#refuse),
       onLeave: () => this.cut(callerLeft, callerLeft),
     });
   }
@@ -124,20 +124,21 @@ class StreamPortCall extends PortCall {
     return this.#answered || this.settled;
   }
 
-  async #read(): Promise<IteratorResult<Message>> {
-    try {
-      const bytes = await this.#inbox.pull();
-      if (bytes !== undefined) {
-        return { done: false, value: messageFromBytes(this.#method.output, bytes, this.lane.maxMessageBytes) };
-      }
+  readonly #arrived = (bytes: Uint8Array | undefined): void => {
+    if (bytes === undefined) {
       this.settle();
-      return { done: true, value: undefined };
-    } catch (reason) {
-      const error = ConnectError.from(reason);
-      this.cut(error, callerLeft); // tells the plugin, unless this is its own error
-      throw error;
+      this.#responses.put({ done: true, value: undefined });
+    } else {
+      const { output } = this.#method;
+      this.#responses.put({ done: false, value: messageFromBytes(output, bytes, this.lane.maxMessageBytes) });
     }
-  }
+  };
+
+  readonly #refuse = (reason: unknown): void => {
+    const error = ConnectError.from(reason);
+    this.#responses.refuse(error);
+    this.cut(error, callerLeft); // tells the plugin, unless this is its own error
+  };
 
   protected override onCut(error: ConnectError): void {
     this.#window.release();
