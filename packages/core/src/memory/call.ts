@@ -44,9 +44,6 @@ export interface CallRequest {
 export abstract class Call extends Timed implements Cuttable, ContextCall {
   declare readonly request: CallRequest;
   declare readonly entry: MethodEntry;
-  /** For `OpenCalls` alone. */
-  declare olderOpen: Call | undefined;
-  declare newerOpen: Call | undefined;
   declare settled: boolean;
   declare protected readonly calls: OpenCalls;
   declare private onAbort: (() => void) | undefined;
@@ -58,15 +55,13 @@ export abstract class Call extends Timed implements Cuttable, ContextCall {
     super(request.timeoutMs);
     this.request = request;
     this.entry = entry;
-    this.olderOpen = undefined;
-    this.newerOpen = undefined;
     this.settled = false;
     this.calls = calls;
     this.onAbort = undefined;
     this.hasHandler = true;
     this.controller = undefined;
     this.endReason = undefined;
-    calls.add(this);
+    calls.handlerBegan();
     calls.deadlines.begin(this);
     const { signal, bounds } = request;
     if (bounds !== undefined) bounds.adopt(this);
@@ -127,7 +122,7 @@ export abstract class Call extends Timed implements Cuttable, ContextCall {
   handlerEnded(): void {
     if (!this.hasHandler) return;
     this.hasHandler = false;
-    this.calls.delete(this);
+    this.calls.handlerEnded();
   }
 
   private end(reason: unknown): void {

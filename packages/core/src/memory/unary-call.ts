@@ -8,7 +8,7 @@ import { callSucceeded } from "./call-ends.ts";
 import { ReceiveLimitError } from "./crossing.ts";
 import type { MethodEntry } from "./method-entry.ts";
 import type { OpenCalls } from "./open-calls.ts";
-import { LazyUnaryResponse, spreadable } from "./unary-response.ts";
+import { LazyUnaryResponse, SpreadableUnaryResponse } from "./unary-response.ts";
 
 export interface UnaryCallRequest extends CallRequest {
   readonly method: DescMethodUnary;
@@ -97,8 +97,8 @@ class UnaryCall extends Call {
       this.fail(reason);
       return;
     }
-    const response = new LazyUnaryResponse(this.request.method, message, this.context);
-    this.succeed(this.entry.intercepted ? spreadable(response) : response);
+    const Response = this.entry.intercepted ? SpreadableUnaryResponse : LazyUnaryResponse;
+    this.succeed(new Response(this.request.method, message, this.context));
   }
 
   private succeed(response: UnaryResponse): void {
