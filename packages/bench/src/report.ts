@@ -57,7 +57,7 @@ function goalsAsMarkdown({ goals }: TableResult): string {
 }
 
 /** A goal as a sentence. */
-export function describeGoal({ measure, of, to, ratio, bound }: Omit<GoalResult, "figure" | "met">): string {
+function describeGoal({ measure, of, to, ratio, bound }: Omit<GoalResult, "figure" | "met">): string {
   const limit = "atMost" in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`;
   const relation = ratio === "cost" ? `costs ${limit} of` : `is ${limit} times as fast as`;
   return `${measure}: "${of}" ${relation} "${to}"`;

@@ -57,6 +57,8 @@ export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } fr
 export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
 export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";
 export type { ServerAddress } from "./server/carrier.ts";
+export type { WorkerStrategyOptions } from "./worker/worker-options.ts";
+export { workerStrategy } from "./worker/worker-strategy.ts";
 // For packages that extend a host, and for launch strategies.
 export type {
   HandshakeFacts,

@@ -98,6 +98,7 @@ export function resolveRetryOptions(options: RetryOptions = {}): RetryConfig {
   if (budget !== false && typeof budget?.failed !== "function") {
     throw new TypeError(`budget must be a RetryBudget or false, got ${String(budget)}`);
   }
+  if (typeof clock?.sleep !== "function") throw new TypeError(`clock must be a Clock, got ${String(clock)}`);
 
   return {
     maxAttempts,

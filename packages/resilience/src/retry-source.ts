@@ -39,14 +39,24 @@ function repeatFirst<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
   let first: Promise<IteratorResult<T>> | undefined;
   return {
     [Symbol.asyncIterator]() {
-      let begun = false;
+      let state: "new" | "begun" | "left" = "new";
       return {
-        next() {
+        async next() {
+          if (state === "left") return { done: true, value: undefined };
           iterator ??= messages[Symbol.asyncIterator]();
           first ??= iterator.next();
-          if (begun) return iterator.next();
-          begun = true;
+          if (state === "begun") return iterator.next();
+          state = "begun";
           return first;
+        },
+        // Connect asks for both.
+        async return() {
+          state = "left";
+          return { done: true, value: undefined };
+        },
+        async throw(reason?: unknown) {
+          state = "left";
+          throw reason;
         },
       };
     },

@@ -9,7 +9,7 @@ export interface JsonItem {
   readonly tags: readonly string[];
 }
 
-export const serverNode = "bench-server";
+const serverNode = "bench-server";
 const clientNode = "bench-client";
 const host = "127.0.0.1";
 

@@ -16,40 +16,49 @@ const memoryPeer: Peer = Object.freeze({ network: "memory", address: undefined, 
 const noDeadline = () => undefined;
 const contentType = { unary: "application/proto", stream: "application/connect+proto" };
 
+/** What a context needs to know of its call. */
+export interface ContextCall {
+  readonly method: DescMethod;
+  /** A copy of what the caller has set, if it has. */
+  readonly callerHeader: Headers | undefined;
+  /** What the deadline of the call belongs to. */
+  readonly timed: Timed;
+  /** Aborts when the call ends. */
+  readonly handlerSignal: AbortSignal;
+}
+
+/** Each comes to be when it is touched. */
+interface Parts {
+  requestHeader: Headers | undefined;
+  responseHeader: Headers | undefined;
+  responseTrailer: Headers | undefined;
+  values: ContextValues | undefined;
+}
+
 /**
  * The context of a handler, whose parts come to be when they are touched: most handlers touch none, and each costs as much
  * as the rest of a call. A class for its accessors: those of a literal are made anew for each object, at ten times the
  * price of a call. They are not own properties: a copy by spread lacks them.
  */
 export class CallContext implements HandlerContext {
-  readonly method: DescMethod;
-  readonly url: string;
-  readonly requestMethod = "POST";
-  readonly protocolName = "connect";
-  readonly timeoutMs: () => number | undefined;
-  readonly #callerHeader: Headers | undefined;
-  readonly #timed: Timed;
+  declare readonly method: DescMethod;
+  declare readonly url: string;
+  declare readonly requestMethod: string;
+  declare readonly protocolName: string;
+  declare readonly timeoutMs: () => number | undefined;
+  readonly #call: ContextCall;
   readonly #surroundings: CallSurroundings;
-  #requestHeader: Headers | undefined;
-  #responseHeader: Headers | undefined;
-  #responseTrailer: Headers | undefined;
-  #values: ContextValues | undefined;
-  #controller: AbortController | undefined;
-  #ended = false;
-  #endReason: unknown;
+  #parts: Parts | undefined;
 
-  constructor(
-    { served, url }: MethodEntry,
-    callerHeader: Headers | undefined,
-    timed: Timed,
-    surroundings: CallSurroundings,
-  ) {
+  constructor({ served, url }: MethodEntry, call: ContextCall, surroundings: CallSurroundings) {
+    const { timed } = call;
     this.method = served.method;
     this.url = url;
-    this.#callerHeader = callerHeader;
-    this.#timed = timed;
-    this.#surroundings = surroundings;
+    this.requestMethod = "POST";
+    this.protocolName = "connect";
     this.timeoutMs = timed.timeoutMs === undefined ? noDeadline : () => surroundings.deadlines.leftMs(timed);
+    this.#call = call;
+    this.#surroundings = surroundings;
   }
 
   get service(): DescService {
@@ -57,57 +66,66 @@ export class CallContext implements HandlerContext {
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#ended) this.#controller.abort(this.#endReason);
-    return this.#controller.signal;
+    return this.#call.handlerSignal;
   }
 
   get requestHeader(): Headers {
-    if (this.#requestHeader === undefined) {
-      const { timeoutMs } = this.#timed;
-      this.#requestHeader = requestHeader(this.method.methodKind, true, timeoutMs, this.#callerHeader, true);
-      if (this.#values === undefined && this.#surroundings.contextValues) this.#readValues();
+    const parts = this.#touch();
+    if (parts.requestHeader === undefined) {
+      const { callerHeader, timed } = this.#call;
+      parts.requestHeader = requestHeader(this.method.methodKind, true, timed.timeoutMs, callerHeader, true);
+      if (parts.values === undefined && this.#surroundings.contextValues) this.#readValues(parts);
     }
-    return this.#requestHeader;
+    return parts.requestHeader;
   }
 
   get responseHeader(): Headers {
-    this.#responseHeader ??= new Headers({
+    const parts = this.#touch();
+    parts.responseHeader ??= new Headers({
       "content-type": this.method.methodKind === "unary" ? contentType.unary : contentType.stream,
     });
-    return this.#responseHeader;
+    return parts.responseHeader;
   }
 
   get responseTrailer(): Headers {
-    this.#responseTrailer ??= new Headers();
-    return this.#responseTrailer;
+    const parts = this.#touch();
+    parts.responseTrailer ??= new Headers();
+    return parts.responseTrailer;
   }
 
   get values(): ContextValues {
-    return this.#values ?? this.#readValues();
+    const parts = this.#touch();
+    return parts.values ?? this.#readValues(parts);
+  }
+
+  /** Whether anything has come to be. */
+  get touched(): boolean {
+    return this.#parts !== undefined;
   }
 
   /** The headers if somebody touched them. */
   get touchedHeader(): Headers | undefined {
-    return this.#responseHeader;
+    return this.#parts?.responseHeader;
   }
 
   get touchedTrailer(): Headers | undefined {
-    return this.#responseTrailer;
+    return this.#parts?.responseTrailer;
   }
 
-  #readValues(): ContextValues {
+  #touch(): Parts {
+    this.#parts ??= {
+      requestHeader: undefined,
+      responseHeader: undefined,
+      responseTrailer: undefined,
+      values: undefined,
+    };
+    return this.#parts;
+  }
+
+  #readValues(parts: Parts): ContextValues {
     const values = createContextValues().set(peerKey, memoryPeer);
-    this.#values = values;
+    parts.values = values;
     this.#surroundings.contextValues?.(values, this.requestHeader);
     return values;
-  }
-
-  /** Aborts the signal, whenever it is looked at. The first reason stays. */
-  end(reason: unknown): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#endReason = reason;
-    this.#controller?.abort(reason);
   }
 }

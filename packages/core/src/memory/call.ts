@@ -1,5 +1,6 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { CallContext } from "./call-context.ts";
+import type { ContextCall } from "./call-context.ts";
 import { abortedBy, callerLeft, deadlineExceeded } from "./call-ends.ts";
 import { Timed } from "./deadlines.ts";
 import type { MethodEntry } from "./method-entry.ts";
@@ -40,37 +41,30 @@ export interface CallRequest {
  * | the deadline                     | `deadline_exceeded` | `deadline_exceeded`          |
  * | the transport or server closes   | the closer's reason | the closer's reason          |
  */
-export abstract class Call extends Timed implements Cuttable {
-  declare readonly owner: object;
-  declare readonly context: CallContext;
-  /** For `OpenCalls` alone. */
-  declare olderOpen: Call | undefined;
-  declare newerOpen: Call | undefined;
+export abstract class Call extends Timed implements Cuttable, ContextCall {
+  declare readonly request: CallRequest;
+  declare readonly entry: MethodEntry;
   declare settled: boolean;
   declare protected readonly calls: OpenCalls;
-  declare private readonly signal: AbortSignal | undefined;
   declare private onAbort: (() => void) | undefined;
   declare private hasHandler: boolean;
+  declare private controller: AbortController | undefined;
+  declare private endReason: unknown;
 
-  constructor(calls: OpenCalls, entry: MethodEntry, { header, signal, timeoutMs, owner, bounds }: CallRequest) {
-    super(timeoutMs);
-    this.owner = owner;
-    this.context = new CallContext(
-      entry,
-      header,
-      timeoutMs === undefined && bounds !== undefined ? bounds : this,
-      calls,
-    );
-    this.olderOpen = undefined;
-    this.newerOpen = undefined;
+  constructor(calls: OpenCalls, entry: MethodEntry, request: CallRequest) {
+    super(request.timeoutMs);
+    this.request = request;
+    this.entry = entry;
     this.settled = false;
     this.calls = calls;
-    this.signal = signal;
     this.onAbort = undefined;
     this.hasHandler = true;
-    calls.add(this);
+    this.controller = undefined;
+    this.endReason = undefined;
+    calls.handlerBegan();
     calls.deadlines.begin(this);
-    bounds?.adopt(this);
+    const { signal, bounds } = request;
+    if (bounds !== undefined) bounds.adopt(this);
     if (signal !== undefined) {
       this.onAbort = () => {
         const error = abortedBy(signal);
@@ -83,17 +77,39 @@ export abstract class Call extends Timed implements Cuttable {
   /** Hears of an end that did not come from the handler, once. */
   protected abstract onCut(error: ConnectError, reason: ConnectError): void;
 
+  get owner(): object {
+    return this.request.owner;
+  }
+
+  get method(): DescMethod {
+    return this.entry.served.method;
+  }
+
+  get callerHeader(): Headers | undefined {
+    return this.request.header;
+  }
+
+  get timed(): Timed {
+    return this.timeoutMs === undefined ? (this.request.bounds ?? this) : this;
+  }
+
+  get handlerSignal(): AbortSignal {
+    this.controller ??= new AbortController();
+    if (this.settled) this.controller.abort(this.endReason); // the first reason stays
+    return this.controller.signal;
+  }
+
   /** The handler has answered. @returns whether that settles the call. */
   settle(reason: unknown): boolean {
     if (this.settled) return false;
-    this.endWith(reason);
+    this.end(reason);
     return true;
   }
 
   /** Ends the call from outside its handler. */
   cut(error: ConnectError, reason: ConnectError): void {
     if (this.settled) return;
-    this.endWith(reason);
+    this.end(reason);
     this.onCut(error, reason);
   }
 
@@ -106,13 +122,14 @@ export abstract class Call extends Timed implements Cuttable {
   handlerEnded(): void {
     if (!this.hasHandler) return;
     this.hasHandler = false;
-    this.calls.delete(this);
+    this.calls.handlerEnded();
   }
 
-  private endWith(reason: unknown): void {
+  private end(reason: unknown): void {
     this.settled = true;
-    if (this.onAbort !== undefined) this.signal?.removeEventListener("abort", this.onAbort);
+    this.endReason = reason;
+    if (this.onAbort !== undefined) this.request.signal?.removeEventListener("abort", this.onAbort);
     this.calls.deadlines.end(this);
-    this.context.end(reason);
+    if (this.controller !== undefined) this.controller.abort(reason);
   }
 }

@@ -12,7 +12,8 @@ export abstract class Timed {
   declare readonly timeoutMs: number | undefined;
   /** The rest is for `Deadlines` alone. */
   declare dueMs: number | undefined;
-  declare young: boolean;
+  declare begun: boolean;
+  declare watched: boolean;
   declare older: Timed | undefined;
   declare newer: Timed | undefined;
   declare timer: AbortController | undefined;
@@ -20,7 +21,8 @@ export abstract class Timed {
   constructor(timeoutMs: number | undefined) {
     this.timeoutMs = timeoutMs;
     this.dueMs = undefined;
-    this.young = false;
+    this.begun = false;
+    this.watched = false;
     this.older = undefined;
     this.newer = undefined;
     this.timer = undefined;
@@ -30,14 +32,17 @@ export abstract class Timed {
   abstract expire(): void;
 }
 
-/** The deadlines of the calls of one server. */
+/** The deadlines of calls: those of one server, or of one client. */
 export interface Deadlines {
   begin(timed: Timed): void;
   /** Has to be called in a microtask after `begin`: those that have not ended when the microtasks are over get a timer. */
   watch(): void;
+  /** Idempotent. */
   end(timed: Timed): void;
   /** The time that is left, in ms; undefined: no limit. */
   leftMs(timed: Timed): number | undefined;
+  /** What has begun and not ended, from the oldest, with a deadline or without. */
+  list(): Timed[];
 }
 
 /**
@@ -46,63 +51,70 @@ export interface Deadlines {
  * asked for it. So a deadline is never early, and as late as a busy event loop makes every timer.
  */
 export function createDeadlines(clock: Clock): Deadlines {
-  let oldest: Timed | undefined;
+  // One end is enough: to note a young object in an old one costs the garbage collector more than all the rest here.
   let newest: Timed | undefined;
   let watching = false;
 
-  const unlink = (timed: Timed): void => {
-    const { older, newer } = timed;
-    if (older === undefined) oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) newest = older;
-    else newer.older = older;
-    timed.older = undefined;
-    timed.newer = undefined;
-    timed.young = false;
-  };
   const dueMsOf = (timed: Timed, timeoutMs: number, nowMs: number): number => {
     timed.dueMs ??= nowMs + timeoutMs;
     return timed.dueMs;
   };
   const startTimers = (): void => {
     watching = false;
-    if (oldest === undefined) return;
     const nowMs = clock.monotonic();
-    for (let timed: Timed | undefined = oldest; timed !== undefined; timed = oldest) {
-      unlink(timed);
-      const { timeoutMs = Number.POSITIVE_INFINITY } = timed;
+    for (const timed of takeUnwatched()) {
+      const { timeoutMs } = timed;
+      if (timeoutMs === undefined) continue;
       const timer = new AbortController();
       timed.timer = timer;
-      const expiring = timed;
       clock.sleep(dueMsOf(timed, timeoutMs, nowMs) - nowMs, timer.signal).then(
-        () => expiring.expire(),
+        () => timed.expire(),
         () => {}, // the call has ended
       );
     }
   };
+  /** Those without a timer are the newest. From the oldest of them. */
+  const takeUnwatched = (): Timed[] => {
+    const all: Timed[] = [];
+    for (let timed = newest; timed !== undefined && !timed.watched; timed = timed.older) {
+      timed.watched = true;
+      all.push(timed);
+    }
+    return all.reverse();
+  };
 
   return {
     begin(timed) {
-      if (timed.timeoutMs === undefined) return;
-      timed.young = true;
+      timed.begun = true;
       timed.older = newest;
-      if (newest === undefined) oldest = timed;
-      else newest.newer = timed;
+      if (newest !== undefined) newest.newer = timed;
       newest = timed;
     },
     watch() {
-      if (watching || oldest === undefined) return;
+      if (watching || newest === undefined || newest.watched) return;
       watching = true;
       process.nextTick(startTimers);
     },
     end(timed) {
-      if (timed.young) unlink(timed);
-      else timed.timer?.abort(callEnded);
+      if (!timed.begun) return;
+      timed.begun = false;
+      const { older, newer } = timed;
+      if (older !== undefined) older.newer = newer;
+      if (newer === undefined) newest = older;
+      else newer.older = older;
+      timed.older = undefined;
+      timed.newer = undefined;
+      if (timed.timer !== undefined) timed.timer.abort(callEnded);
     },
     leftMs(timed) {
       if (timed.timeoutMs === undefined) return undefined;
       const nowMs = clock.monotonic();
       return dueMsOf(timed, timed.timeoutMs, nowMs) - nowMs;
+    },
+    list() {
+      const all: Timed[] = [];
+      for (let timed = newest; timed !== undefined; timed = timed.older) all.push(timed);
+      return all.reverse();
     },
   };
 }

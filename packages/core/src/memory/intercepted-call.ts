@@ -73,8 +73,8 @@ export class InterceptedCall extends Timed implements CallBounds {
     this.travelling = travelling.length === 0 ? [call] : [...travelling.filter(({ settled }) => !settled), call];
   }
 
-  /** Whether the deadline is watched: by a call that has been let through. */
-  get watched(): boolean {
+  /** Whether a call has been let through, which sees to it that the deadline is watched. */
+  get passedOn(): boolean {
     return this.travelling.length > 0;
   }
 

@@ -87,7 +87,7 @@ export function createInterceptedCalls(
       } catch (reason) {
         return Promise.reject(call.fail(reason));
       }
-      if (!call.watched) void now.then(watch);
+      if (!call.passedOn) void now.then(watch);
       return response.then(
         (answer) => {
           call.end(callSucceeded);

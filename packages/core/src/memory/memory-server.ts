@@ -91,7 +91,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
       if (ended === true) return { cut: 0 };
       if (ended === false) break;
     }
-    const cut = calls.list().filter((call) => !call.settled);
+    const cut = calls.unsettled();
     const error = serverStopped();
     for (const call of cut) call.cut(error, error);
     return { cut: cut.length };
@@ -111,7 +111,7 @@ export function createMemoryServer(options: MemoryServerOptions): MemoryServer {
         maxResponseBytes,
         refusal: () => (draining === undefined ? undefined : serverStopped()),
         cutAll(owner, error) {
-          for (const call of calls.list()) if (call.owner === owner) call.cut(error, error);
+          for (const call of calls.unsettled()) if (call.owner === owner) call.cut(error, error);
         },
       }),
     drain(graceMs) {

@@ -8,7 +8,7 @@ import { createMethodEntry, type MethodEntry } from "./method-entry.ts";
 import type { MethodTable } from "./method-table.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import { callStream } from "./stream-call.ts";
-import { callUnary } from "./unary-call.ts";
+import { callUnary, type UnaryCallRequest } from "./unary-call.ts";
 
 /** Options of the client's side. The smaller limit of client and server counts. */
 export type MemoryTransportOptions = Omit<DirectCallOptions, "clock">;
@@ -67,29 +67,35 @@ export function createMemoryTransport(
     if (signal?.aborted) throw abortedBy(signal);
   };
 
+  const callPlain = (request: UnaryCallRequest) => {
+    checkOpen(request.signal);
+    return callUnary(entryOf(request.method), request, host.calls);
+  };
   const plain: PlainCalls = {
-    unary(method, { message, header, signal, timeoutMs, bounds }) {
-      checkOpen(signal);
-      return callUnary(entryOf(method), { method, message, header, signal, timeoutMs, bounds, owner }, host.calls);
-    },
+    unary: (method, { message, header, signal, timeoutMs, bounds }) =>
+      callPlain({ method, message, header, signal, timeoutMs, bounds, owner }),
     stream(method, { messages, header, signal, timeoutMs, bounds }) {
       checkOpen(signal);
       return callStream(entryOf(method), { method, messages, header, signal, timeoutMs, bounds, owner }, host.calls);
     },
   };
-  const calls = interceptors.length === 0 ? plain : createInterceptedCalls(plain, interceptors, host.calls.deadlines);
+  const intercepted =
+    interceptors.length === 0 ? undefined : createInterceptedCalls(plain, interceptors, host.calls.deadlines);
 
   const transport: MemoryTransport = {
     unary(method, signal, timeoutMs, header, input, contextValues) {
       try {
         const request = {
+          method: method as DescMethodUnary,
           message: input,
           header: header && new Headers(header),
           signal,
           timeoutMs: timeoutOf(timeoutMs ?? callTimeoutMs),
           contextValues,
+          bounds: undefined,
+          owner,
         };
-        return calls.unary(method as DescMethodUnary, request) as Promise<
+        return (intercepted === undefined ? callPlain(request) : intercepted.unary(request.method, request)) as Promise<
           UnaryResponse<typeof method.input, typeof method.output>
         >;
       } catch (reason) {
@@ -105,7 +111,7 @@ export function createMemoryTransport(
           timeoutMs: timeoutOf(timeoutMs ?? 0),
           contextValues,
         };
-        return calls.stream(method as DescMethodStreaming, request) as Promise<
+        return (intercepted ?? plain).stream(method as DescMethodStreaming, request) as Promise<
           StreamResponse<typeof method.input, typeof method.output>
         >;
       } catch (reason) {

@@ -1,62 +1,45 @@
 import type { Clock } from "@cpg/resilience";
-import type { Call } from "./call.ts";
+import { Call } from "./call.ts";
 import type { CallSurroundings } from "./call-context.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 
-/** The calls of one server whose handlers have not ended, and what they have in common. */
+/** The calls of one server, and what they have in common. */
 export interface OpenCalls extends CallSurroundings {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  /** How many there are. */
+  /** How many handlers have not ended. */
   readonly size: number;
-  add(call: Call): void;
-  /** Once for each that was added. */
-  delete(call: Call): void;
-  /** Those of now, from the oldest. */
-  list(): Call[];
-  /** Resolves as soon as there are none. */
+  handlerBegan(): void;
+  handlerEnded(): void;
+  /** Those that are not settled, from the oldest. */
+  unsettled(): Call[];
+  /** Resolves as soon as no handler is left. */
   empty(): Promise<void>;
 }
 
-/** A list whose links are the calls themselves: a set costs a call that ends at once more than its message checks. */
+/** Keeps no list of its own: the calls that can still be ended are those whose deadlines have not. */
 export function createOpenCalls(clock: Clock, contextValues: CallSurroundings["contextValues"]): OpenCalls {
+  const deadlines = createDeadlines(clock);
   let size = 0;
-  let oldest: Call | undefined;
-  let newest: Call | undefined;
   let idle: PromiseWithResolvers<void> | undefined;
   return {
     clock,
-    deadlines: createDeadlines(clock),
+    deadlines,
     contextValues,
     get size() {
       return size;
     },
-    add(call) {
+    handlerBegan() {
       size++;
-      call.olderOpen = newest;
-      if (newest === undefined) oldest = call;
-      else newest.newerOpen = call;
-      newest = call;
     },
-    delete(call) {
+    handlerEnded() {
       size--;
-      const { olderOpen, newerOpen } = call;
-      if (olderOpen === undefined) oldest = newerOpen;
-      else olderOpen.newerOpen = newerOpen;
-      if (newerOpen === undefined) newest = olderOpen;
-      else newerOpen.olderOpen = olderOpen;
-      call.olderOpen = undefined;
-      call.newerOpen = undefined;
-      if (size === 0) {
-        idle?.resolve();
+      if (size === 0 && idle !== undefined) {
+        idle.resolve();
         idle = undefined;
       }
     },
-    list() {
-      const calls: Call[] = [];
-      for (let call = oldest; call !== undefined; call = call.newerOpen) calls.push(call);
-      return calls;
-    },
+    unsettled: () => deadlines.list().filter((timed) => timed instanceof Call),
     empty() {
       if (size === 0) return Promise.resolve();
       idle ??= Promise.withResolvers();

@@ -2,6 +2,7 @@ import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
 import { ConnectError, type StreamResponse } from "@connectrpc/connect";
 import { arrivedError } from "./arrived-error.ts";
 import { Call, type CallRequest } from "./call.ts";
+import { CallContext } from "./call-context.ts";
 import { callerLeft, callSucceeded } from "./call-ends.ts";
 import { ReceiveLimitError } from "./crossing.ts";
 import { createHandOver } from "./hand-over.ts";
@@ -122,7 +123,7 @@ export function callStream(entry: MethodEntry, request: StreamCallRequest, calls
     started.reject(error);
     leaveOutput();
   });
-  const { context } = call;
+  const context = new CallContext(entry, call, calls);
 
   const begin = async (): Promise<void> => {
     try {

@@ -3,11 +3,12 @@ import { ConnectError, type UnaryResponse } from "@connectrpc/connect";
 import { answerUnary } from "./answer-unary.ts";
 import { arrivedError } from "./arrived-error.ts";
 import { Call, type CallRequest } from "./call.ts";
+import { CallContext } from "./call-context.ts";
 import { callSucceeded } from "./call-ends.ts";
 import { ReceiveLimitError } from "./crossing.ts";
 import type { MethodEntry } from "./method-entry.ts";
 import type { OpenCalls } from "./open-calls.ts";
-import { LazyUnaryResponse, spreadable } from "./unary-response.ts";
+import { LazyUnaryResponse, SpreadableUnaryResponse } from "./unary-response.ts";
 
 export interface UnaryCallRequest extends CallRequest {
   readonly method: DescMethodUnary;
@@ -33,18 +34,17 @@ const now = Promise.resolve();
  * one to be out of the caller's stack, and one for an asynchronous handler.
  */
 class UnaryCall extends Call {
+  declare readonly request: UnaryCallRequest;
   declare readonly response: Promise<UnaryResponse>;
-  declare private readonly entry: MethodEntry;
-  declare private readonly method: DescMethodUnary;
   declare private readonly message: Message;
+  declare private context: CallContext | undefined;
   declare private resolve: (response: UnaryResponse) => void;
   declare private reject: (reason: ConnectError) => void;
 
   constructor(entry: MethodEntry, request: UnaryCallRequest, message: Message, calls: OpenCalls) {
     super(calls, entry, request);
-    this.entry = entry;
-    this.method = request.method;
     this.message = message;
+    this.context = undefined;
     this.response = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -65,15 +65,17 @@ class UnaryCall extends Call {
       return;
     }
     const { served } = this.entry;
+    const context = new CallContext(this.entry, this, this.calls);
+    this.context = context;
     try {
       if (served.requestGate !== undefined || served.interceptors.length > 0) {
-        answerUnary(this.entry, this.method, this.context, this.message).then(
+        answerUnary(this.entry, this.request.method, context, this.message).then(
           (response) => this.succeed(response),
           (reason: unknown) => this.fail(reason),
         );
         return;
       }
-      const output = served.handler(this.message, this.context);
+      const output = served.handler(this.message, context);
       if (isThenable(output)) {
         Promise.resolve(output).then(
           (made) => this.answer(made),
@@ -95,8 +97,8 @@ class UnaryCall extends Call {
       this.fail(reason);
       return;
     }
-    const response = new LazyUnaryResponse(this.method, message, this.context);
-    this.succeed(this.entry.intercepted ? spreadable(response) : response);
+    const Response = this.entry.intercepted ? SpreadableUnaryResponse : LazyUnaryResponse;
+    this.succeed(new Response(this.request.method, message, this.context));
   }
 
   private succeed(response: UnaryResponse): void {
