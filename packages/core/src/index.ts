@@ -57,8 +57,6 @@ export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } fr
 export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
 export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";
 export type { ServerAddress } from "./server/carrier.ts";
-export type { WorkerStrategyOptions } from "./worker/worker-options.ts";
-export { workerStrategy } from "./worker/worker-strategy.ts";
 // For packages that extend a host, and for launch strategies.
 export type {
   HandshakeFacts,
@@ -89,3 +87,5 @@ export type { ClientTlsOptions } from "./wire/call-transport.ts";
 export { type CallTransport, type CallTransportOptions, openCallTransport } from "./wire/call-transport.ts";
 export type { DirectCallOptions, DirectEndpoint } from "./wire/direct-endpoint.ts";
 export { type Endpoint, formatEndpoint, parseEndpoint } from "./wire/endpoint.ts";
+export type { WorkerStrategyOptions } from "./worker/worker-options.ts";
+export { workerStrategy } from "./worker/worker-strategy.ts";
