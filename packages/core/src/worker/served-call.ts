@@ -36,7 +36,9 @@ const end: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: 
 export function serveCall({ call, method, transport, send, onOver }: ServedCallOptions): ServedCall {
   const { id, timeoutMs, header } = call;
   const controller = new AbortController();
-  const inbox = createInbox((messages, bytes) => send.credit(id, messages, bytes));
+  const inbox = createInbox((messages, bytes) => {
+    if (call.methodKind !== "unary") send.credit(id, messages, bytes);
+  });
   const window = createSendWindow();
   let over = false;
 
