@@ -14,6 +14,9 @@ export {
 export { composeAuth } from "./compose-auth.ts";
 export type { Credential, CredentialSource, CredentialSourceOptions } from "./credential-source.ts";
 export { defineAuthProvider } from "./define-auth-provider.ts";
+export type { RemoteKeysOptions } from "./jwks-source.ts";
+export { createJwtAuth, type JwtAuthOptions } from "./jwt-auth.ts";
+export type { JwtKeys } from "./jwt-keys.ts";
 export { requireAuth } from "./require-auth.ts";
 export type { StaticKey } from "./static-keys.ts";
 export { type TlsFilesOptions, watchTlsFiles } from "./tls-files.ts";
