@@ -33,6 +33,7 @@ export type { CircuitBreakerOptions } from "./circuit-options.ts";
 export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
 export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { isConnectionLost } from "./connection-lost.ts";
 export { isIdempotent } from "./idempotency.ts";
 export type { CallKey } from "./internal/keyed-call.ts";
 export { createRateLimit, type RateLimit, type RateLimitEvent, type RateLimitSnapshot } from "./rate-limit.ts";
