@@ -14,6 +14,15 @@ export { type Bulkhead, type BulkheadEvent, type BulkheadSnapshot, createBulkhea
 export { BulkheadFullError, type BulkheadRefusal } from "./bulkhead-full-error.ts";
 export type { BulkheadOptions } from "./bulkhead-options.ts";
 export {
+  byEach,
+  byIdentity,
+  byMethod,
+  byPeer,
+  byTrustedHeader,
+  type CallerKey,
+  type LimitedCall,
+} from "./caller-key.ts";
+export {
   type CircuitBreaker,
   type CircuitChange,
   type CircuitSnapshot,
@@ -24,8 +33,13 @@ export type { CircuitBreakerOptions } from "./circuit-options.ts";
 export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
 export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { isConnectionLost } from "./connection-lost.ts";
 export { isIdempotent } from "./idempotency.ts";
 export type { CallKey } from "./internal/keyed-call.ts";
+export { createRateLimit, type RateLimit, type RateLimitEvent, type RateLimitSnapshot } from "./rate-limit.ts";
+export type { LimitedHttpRequest, LimitedHttpResponse } from "./rate-limit-answer.ts";
+export { RateLimitError } from "./rate-limit-error.ts";
+export type { RateLimitOptions } from "./rate-limit-options.ts";
 export { retry } from "./retry.ts";
 export {
   createRetryBudget,

@@ -21,7 +21,10 @@ export interface RetryOptions {
    * no limit but the time-out of the call, which covers all attempts in any case.
    */
   readonly overallTimeoutMs?: number | undefined;
-  /** Codes after which an idempotent call is tried again. Default `[Code.Unavailable]`. */
+  /**
+   * Codes after which an idempotent call is tried again. `Code.Unavailable` stands for lost connections too
+   * (`isConnectionLost`). Default `[Code.Unavailable]`.
+   */
   readonly codes?: readonly Code[] | undefined;
   /**
    * Your own word: true, try again, also what nothing proves to be safe; false, do not; undefined, as without it. Not

@@ -193,7 +193,13 @@ describe("a request stream", () => {
     expect(attempts.length).toBe(2);
     const refused = markUnprocessed(down());
     const request: StreamRequest = { ...streamRequest(), method: EchoService.method.upload };
-    await expect(retry({ clock: noWait })(() => Promise.reject(refused))(request)).rejects.toBe(refused);
+    let begun = 0;
+    const run = retry({ clock: noWait })(() => {
+      begun += 1;
+      return Promise.reject(refused);
+    });
+    await expect(run(request)).rejects.toBe(refused);
+    expect(begun).toBe(1);
   });
 
   it("is tried again with a source that can be read again", async () => {
@@ -204,6 +210,17 @@ describe("a request stream", () => {
     const chat = serve(failTwice);
     expect(await read(chat.client.chat(chunks(), { contextValues: contextValues() }))).toEqual(["a", "b", "end"]);
     expect([upload.attempts.length, chat.attempts.length]).toEqual([3, 3]);
+  });
+
+  it("gives the first attempt the messages of the call, and only later ones those of the source", async () => {
+    const received: string[][] = [];
+    const { client } = serve(async function* ({ number, messages }) {
+      received.push(await read(messages));
+      if (number === 1) throw down();
+      yield { value: "end" };
+    });
+    await client.upload(many("of the call"), { contextValues: contextValues() });
+    expect(received).toEqual([["of the call"], ["a", "b"]]);
   });
 
   it("whose source is given is still tried again only if that is safe", async () => {

@@ -113,6 +113,12 @@ describe("retry", () => {
     },
     { title: "idempotent, no ConnectError", request: unaryRequest(), error: new Error("bug"), attempts: 1 },
     {
+      title: "idempotent, lost as connect-node tells it",
+      request: unaryRequest(),
+      error: new ConnectError("http/2 stream closed with error code CANCEL (0x8)", Code.Canceled),
+      attempts: 3,
+    },
+    {
       title: "not idempotent, but did not run",
       request: set,
       error: markUnprocessed(new ConnectError("full", Code.ResourceExhausted)),
@@ -344,6 +350,14 @@ describe("perAttemptTimeoutMs", () => {
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
     expect([at(0).request.signal.reason, calls.length, clock.pending]).toEqual([reason, 1, 0]);
+  });
+
+  it("makes canceled of an abort for a reason that is no ConnectError", async () => {
+    const { run } = setUp({ perAttemptTimeoutMs: 50 });
+    const controller = new AbortController();
+    const call = run(unaryRequest({ signal: controller.signal }));
+    controller.abort(new Error("enough"));
+    await expect(call).rejects.toMatchObject({ code: Code.Canceled, rawMessage: "enough" });
   });
 
   it("begins no timer for a call that is aborted already", async () => {

@@ -9,6 +9,7 @@ import {
 } from "@connectrpc/connect";
 import { AttemptTimeoutError } from "./attempt-timeout-error.ts";
 import { backoffDelay } from "./backoff.ts";
+import { isConnectionLost } from "./connection-lost.ts";
 import { isIdempotent } from "./idempotency.ts";
 import { createListeners } from "./internal/listeners.ts";
 import type { Next } from "./internal/observe-call.ts";
@@ -34,10 +35,11 @@ interface Call {
 
 /**
  * A retry interceptor for clients. Tries a call again that failed, if trying again is safe: its method is idempotent, by
- * `idempotency_level` in the .proto file, and the code is one of `codes`; or it is proven that the call did not run
- * (`isUnprocessed`); or `retryIf` says so. The delay is the server's, if it names one (`readRetryDelay`), or else grows
- * with each attempt. It gives up when the attempts, the budget or the time do not allow for another, and if the delay
- * would last beyond the deadline it gives up at once.
+ * `idempotency_level` in the .proto file, and the code is one of `codes`, where a lost connection counts as
+ * `unavailable` whatever the transport makes of it; or it is proven that the call did not run (`isUnprocessed`); or
+ * `retryIf` says so. The delay is the server's, if it names one (`readRetryDelay`), or else grows with each attempt. It
+ * gives up when the attempts, the budget or the time do not allow for another, and if the delay would last beyond the
+ * deadline it gives up at once.
  *
  * The response or the error is that of the last attempt, unchanged. If the caller aborts during a wait, the call fails
  * at once with the reason of its signal. Attempts after the first say so to the server, in `grpc-previous-rpc-attempts`.
@@ -100,7 +102,8 @@ export function retry(options: RetryOptions = {}): Interceptor {
     const aborted = request.signal.aborted;
     const said = aborted ? undefined : askUser(error, request);
     const unprocessed = isUnprocessed(reason);
-    const worthIt = said ?? (unprocessed || error.cause instanceof AttemptTimeoutError || codes.has(error.code));
+    const code = isConnectionLost(reason) ? Code.Unavailable : error.code;
+    const worthIt = said ?? (unprocessed || error.cause instanceof AttemptTimeoutError || codes.has(code));
     const safe = said === true || unprocessed || isIdempotent(request.method);
     const pushback = readRetryDelay(error, clock);
     const counts = !aborted && (worthIt || pushback.kind === "never");

@@ -1,4 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
+import { anyCause } from "./internal/any-cause.ts";
 
 /** Registered, so that copies of this package that were installed twice understand each other. */
 const mark: unique symbol = Symbol.for("@cpg/resilience/unprocessed");
@@ -21,17 +22,8 @@ export function markUnprocessed<E extends object>(error: E): E {
  */
 export function isUnprocessed(error: unknown): boolean {
   if (typeof error === "object" && error !== null && mark in error) return true;
-  let reason = error;
-  for (let depth = 0; depth < maxDepth && reason instanceof Error; depth++) {
-    if (reason instanceof ConnectError && reason.isWireError) return false;
-    if (proves(reason)) return true;
-    reason = reason.cause;
-  }
-  return false;
+  return anyCause(error, proves);
 }
-
-/** Bound on a chain of causes, which may be a circle. */
-const maxDepth = 8;
 
 /** Raised before anything of a call was sent. */
 const unsent = new Set([
@@ -45,7 +37,7 @@ const unsent = new Set([
 ]);
 
 /** Node and connect-node 2.2 tell the code of a reset in the message only. */
-const refused = /\b(?:NGHTTP2_)?REFUSED_STREAM\b/;
+const refused = /^(?:Stream closed with error code NGHTTP2_|http\/2 stream closed with error code )REFUSED_STREAM\b/;
 
 function proves(error: Error): boolean {
   if (error instanceof ConnectError) return error.cause === undefined && refused.test(error.rawMessage);

@@ -14,6 +14,7 @@ describe("what the package exports", () => {
       "createBulkhead",
       "createCircuitBreaker",
       "createRetryBudget",
+      "isConnectionLost",
       "isIdempotent",
       "isUnprocessed",
       "markUnprocessed",

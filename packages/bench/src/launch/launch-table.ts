@@ -4,9 +4,9 @@ import { connectNodeName, connectNodeVariants } from "./connect-node-variants.ts
 import { directVariant, serializationVariant } from "./direct-variants.ts";
 import { measureNames, measuresEverywhere } from "./echo-measures.ts";
 import { grpcJsVariants } from "./grpc-js-variants.ts";
+import { processName, processVariants } from "./launched-variants.ts";
 import { memoryVariants, routerTransportVariant } from "./memory-variants.ts";
 import { moleculerLocalVariant, moleculerTcpVariant } from "./moleculer-variants.ts";
-import { processName, processVariants } from "./process-variants.ts";
 
 /** What it costs to call a plugin, wherever it runs. */
 export const launchTable: Table = {

@@ -24,10 +24,11 @@ const UINT32 = 5;
 const INT64 = 6;
 const UINT64 = 7;
 const DOUBLE = 8;
-const MESSAGE = 9;
-const UNSET_ONEOF = 10;
-const LIST = 11;
-const UNCLEAR = 12;
+const FLOAT = 9;
+const MESSAGE = 10;
+const UNSET_ONEOF = 11;
+const LIST = 12;
+const UNCLEAR = 13;
 
 interface Plan {
   readonly typeName: string;
@@ -44,7 +45,7 @@ interface Plan {
 /** google.protobuf.FeatureSet.FieldPresence */
 const implicitPresence = 2;
 
-/** @returns undefined for types whose messages are never plain: those that keep defaults in a prototype, or have maps. */
+/** @returns undefined for types whose messages are hardly ever plain: with defaults in a prototype, or with maps. */
 export function plainWeight(desc: DescMessage): PlainWeight | undefined {
   const plan = compile(desc);
   return plan && ((message) => weighMessage(plan, message, 0));
@@ -111,6 +112,8 @@ function kindOf(member: DescField | DescOneof): number {
       return asText ? UNCLEAR : UINT64;
     case ScalarType.DOUBLE:
       return DOUBLE;
+    case ScalarType.FLOAT:
+      return FLOAT;
     default:
       return UNCLEAR;
   }
@@ -210,6 +213,8 @@ function weighValue(kind: number, value: unknown, nested: Plan | undefined, dept
       return typeof value === "bigint" && BigInt.asUintN(64, value) === value ? longBytes : unclear;
     case DOUBLE:
       return typeof value === "number" ? varint32Bytes + 8 : unclear;
+    case FLOAT:
+      return typeof value === "number" && Object.is(Math.fround(value), value) ? varint32Bytes + 4 : unclear;
     case MESSAGE:
       return nested === undefined ? unclear : weighMessage(nested, value, depth + 1);
     case UNSET_ONEOF:
