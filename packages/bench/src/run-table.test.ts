@@ -77,16 +77,21 @@ describe("runTable", () => {
     expect(log.slice(-2)).toEqual(["close b", "close a"]);
   });
 
-  it.each([
+  it.each<{ callMs: number; leastCalls: number; calls: number; size?: RunOptions["size"] }>([
     { callMs: 0.001, leastCalls: 1, calls: 50_000 },
     { callMs: 10, leastCalls: 1, calls: 5 },
     { callMs: 70, leastCalls: 1, calls: 1 },
     { callMs: 10, leastCalls: 64, calls: 64 },
+    { callMs: 10, leastCalls: 64, calls: 5, size: "short" },
   ])(
     "with $callMs ms a call, at least $leastCalls, a batch has $calls calls",
-    async ({ callMs, leastCalls, calls }) => {
+    async ({ callMs, leastCalls, calls, size = "full" }) => {
       const { log, options, timed, variant, table } = bench();
-      await runTable(table([variant("a", { echo: timed("a", callMs, { leastCalls }) })]), { ...options, rounds: 1 });
+      await runTable(table([variant("a", { echo: timed("a", callMs, { leastCalls }) })]), {
+        ...options,
+        size,
+        rounds: 1,
+      });
       expect(log.slice(-4)).toEqual(["gc", `run a ${Math.ceil(calls / 10)}`, `run a ${calls}`, "close a"]);
     },
   );

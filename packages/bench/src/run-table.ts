@@ -10,6 +10,7 @@ export interface RunOptions {
   readonly batchMs: number;
   /** How long each variant runs each measure before the rounds, in ms. */
   readonly warmUpMs: number;
+  /** "short": batches may be smaller than a case wants, and simulations small. */
   readonly size: "short" | "full";
   /** Decides the order within each round, and the seeds of simulations. */
   readonly random: () => number;
@@ -84,19 +85,23 @@ export async function runTable(table: Table, options: RunOptions): Promise<Table
 }
 
 /** @throws {Error} for a case of a measure that the table does not have. */
-function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>, { clocks }: RunOptions): Cell[] {
+function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>, options: RunOptions): Cell[] {
   const measures = new Map(table.measures.map((measure) => [measure.name, measure]));
   const cells: Cell[] = [];
   for (const [variant, { cases }] of subjects) {
     for (const [name, work] of cases) {
       const measure = measures.get(name);
       if (measure === undefined) throw new Error(`${table.name} has no measure "${name}", as "${variant}" thinks`);
-      const nowMs = clocks[measure.clock ?? "wall"];
-      const calls = work.kind === "timed" ? (work.leastCalls ?? 1) : 1;
+      const nowMs = options.clocks[measure.clock ?? "wall"];
+      const calls = leastCalls(work, options);
       cells.push({ measure: name, variant, work, nowMs, samples: [], calls });
     }
   }
   return cells;
+}
+
+function leastCalls(work: Case, { size }: RunOptions): number {
+  return work.kind === "timed" && size === "full" ? (work.leastCalls ?? 1) : 1;
 }
 
 function samplesOf(cells: readonly Cell[]): Map<string, Map<string, readonly number[]>> {
@@ -118,7 +123,7 @@ async function prepare(cell: Cell, options: RunOptions): Promise<void> {
   while (leftMs > 0 || batchMs < options.batchMs / 2) {
     // At most doubled: what runs cold tells little about how fast it will be.
     const wanted = cell.calls * Math.min(2, options.batchMs / Math.max(batchMs, Number.EPSILON));
-    cell.calls = Math.max(work.leastCalls ?? 1, Math.round(wanted));
+    cell.calls = Math.max(leastCalls(work, options), Math.round(wanted));
     batchMs = await time(work, cell.calls, cell.nowMs);
     leftMs -= batchMs;
   }

@@ -4,7 +4,7 @@ import { connectNodeName, connectNodeVariants } from "./connect-node-variants.ts
 import { directVariant, serializationVariant } from "./direct-variants.ts";
 import { measureNames, measuresEverywhere } from "./echo-measures.ts";
 import { grpcJsVariants } from "./grpc-js-variants.ts";
-import { processName, processVariants } from "./launched-variants.ts";
+import { processName, processVariants, workerVariant } from "./launched-variants.ts";
 import { memoryVariants, routerTransportVariant } from "./memory-variants.ts";
 import { moleculerLocalVariant, moleculerTcpVariant } from "./moleculer-variants.ts";
 
@@ -19,6 +19,7 @@ export const launchTable: Table = {
     ...memoryVariants,
     routerTransportVariant,
     moleculerLocalVariant,
+    workerVariant,
     ...processVariants,
     ...connectNodeVariants,
     ...grpcJsVariants,
