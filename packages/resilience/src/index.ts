@@ -34,6 +34,8 @@ export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
 export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { isConnectionLost } from "./connection-lost.ts";
+export { hedging } from "./hedging.ts";
+export type { HedgeEvent, HedgingOptions } from "./hedging-options.ts";
 export { isIdempotent } from "./idempotency.ts";
 export type { CallKey } from "./internal/keyed-call.ts";
 export { createRateLimit, type RateLimit, type RateLimitEvent, type RateLimitSnapshot } from "./rate-limit.ts";
