@@ -1,5 +1,5 @@
 import { createServer, type Http2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createNetServer } from "node:net";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
 import { createCircuitBreaker } from "@cpg/resilience";
@@ -60,5 +60,19 @@ describe("a circuit breaker over sockets", () => {
     await clock.advance(1_000);
     expect([await codeOf(), await codeOf(), breaker.state(baseUrl), seen]).toEqual([undefined, undefined, "closed", 3]);
     await close(second);
+  });
+
+  it.each(["1.1", "2"] as const)("opens when servers die during calls over HTTP/%s", async (httpVersion) => {
+    const server = createNetServer((socket) => {
+      socket.once("data", () => socket.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const breaker = createCircuitBreaker({ failureThreshold: 2 });
+    const transport = createConnectTransport({ baseUrl, httpVersion, interceptors: [breaker.interceptor] });
+    const client = createClient(EchoService, transport);
+    for (let call = 0; call < 2; call++) await expect(client.get({ value: "hello" })).rejects.toThrow(ConnectError);
+    expect(breaker.snapshot(baseUrl)).toMatchObject({ state: "open" });
+    server.close();
   });
 });
