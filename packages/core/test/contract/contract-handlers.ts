@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Code, ConnectError, createContextKey, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { callerIdKey } from "@cpg/core";
 import { peerKey } from "@cpg/resilience";
 import {
