@@ -58,7 +58,7 @@ function authRequestOf({ headers, url = "" }: NodeRequest, peer: Peer | undefine
   return { header, peer, path: query < 0 ? url : url.slice(0, query) };
 }
 
-function refuse(response: NodeResponse, status: 401 | 503, error: ConnectError): void {
+export function refuse(response: NodeResponse, status: 401 | 503, error: ConnectError): void {
   const body = { code: error.code === Code.Unavailable ? "unavailable" : "unauthenticated", message: error.rawMessage };
   response.statusCode = status;
   response.setHeader("content-type", "application/json");

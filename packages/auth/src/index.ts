@@ -11,17 +11,32 @@ export {
   authorize,
   type IdentityMatch,
 } from "./authorize.ts";
+export {
+  behindCertificateGate,
+  type CertificateGate,
+  type CertificateGateOptions,
+  certificateGate,
+} from "./certificate-gate.ts";
+export { type ClientTls, type ClientTlsSettings, clientTls } from "./client-tls.ts";
 export { composeAuth } from "./compose-auth.ts";
 export type { Credential, CredentialSource, CredentialSourceOptions } from "./credential-source.ts";
 export { defineAuthProvider } from "./define-auth-provider.ts";
+export { createForwardedClientCertAuth, type ForwardedClientCertAuthOptions } from "./forwarded-client-cert-auth.ts";
 export type { RemoteKeysOptions } from "./jwks-source.ts";
 export { createJwtAuth, type JwtAuthOptions } from "./jwt-auth.ts";
 export type { JwtKeys } from "./jwt-keys.ts";
+export { createMtlsAuth, type MtlsAuthOptions } from "./mtls-auth.ts";
+export type { CertificateIdentity } from "./mtls-identity.ts";
+export type { PeerCertificate } from "./peer-certificate.ts";
 export { requireAuth } from "./require-auth.ts";
+export { rotateTls, type ServerTls, type ServerTlsSettings, serverTls } from "./server-tls.ts";
+export { parseSpiffeId, type SpiffeId } from "./spiffe-id.ts";
 export type { StaticKey } from "./static-keys.ts";
+export type { SubjectAltNames } from "./subject-alt-name.ts";
 export { type TlsFilesOptions, watchTlsFiles } from "./tls-files.ts";
 export type { TlsMaterial, TlsUpdates } from "./tls-material.ts";
 export { createTlsSource, type TlsReload, type TlsSource, type TlsSourceOptions } from "./tls-source.ts";
+export type { TlsSupply } from "./tls-supply.ts";
 export {
   type CredentialVerifier,
   createApiKeyAuth,

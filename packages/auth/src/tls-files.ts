@@ -12,7 +12,7 @@ export interface TlsFilesOptions extends Omit<TlsSourceOptions, "load"> {
   readonly key?: string | undefined;
   /** PEM: one or more authorities in each. */
   readonly ca?: string | readonly string[] | undefined;
-  /** PEM: revocation lists, one for each authority. */
+  /** PEM: revocation lists, one for each authority; one or more in each. */
   readonly crl?: string | readonly string[] | undefined;
   /** Of the key. */
   readonly passphrase?: string | undefined;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { type Clock, systemClock } from "@cpg/resilience";
+import { splitRevocationLists } from "./mtls-revocation-list.ts";
 import type { TlsMaterial, TlsUpdates } from "./tls-material.ts";
 
 /** What became of one look at the material. */
@@ -44,7 +45,7 @@ export async function createTlsSource(options: TlsSourceOptions): Promise<TlsSou
   if (!Number.isInteger(refreshMs) || refreshMs < 0 || refreshMs > longestTimerMs) {
     throw new RangeError(`refreshMs must be a whole number from 0 to ${longestTimerMs}, got ${refreshMs}`);
   }
-  let current = await load();
+  let current = splitRevocationLists(await load());
   checkMaterial(current);
   let print = fingerprint(current);
   const subscribers = new Set<(material: TlsMaterial) => void>();
@@ -62,7 +63,7 @@ export async function createTlsSource(options: TlsSourceOptions): Promise<TlsSou
   };
   const look = async (): Promise<TlsReload> => {
     try {
-      const material = await load();
+      const material = splitRevocationLists(await load());
       if (closed.signal.aborted) return { kind: "unchanged" };
       const newPrint = fingerprint(material);
       if (newPrint === print) {

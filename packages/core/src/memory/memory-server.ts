@@ -59,6 +59,9 @@ export interface MemoryServer extends AsyncDisposable {
  * work as over HTTP. A stream hands over one message at a time, when it is asked for. A value of a wrong JavaScript type
  * is refused even where a serialiser would turn it into text or a number.
  *
+ * A deadline is never early: its time counts from the end of the microtasks in which the call began, or from when its
+ * handler or an interceptor first asks.
+ *
  * Context values, signal and headers of a handler's context come to be when they are touched. They are accessors: a copy
  * of the context by spread lacks them, unless the call has interceptors.
  * @throws {TypeError} when two RPCs have the same path. {RangeError} for bad options, naming the option.

@@ -155,11 +155,6 @@ export const cancellationCases: readonly ContractCase[] = [
     const { contract, plugin, witness, key } = subject;
     const calls = plugin.openTransport();
     const client = createServiceClient(ContractService, calls.transport);
-    if (kind.bidi && calls.httpVersion === "1.1") {
-      await expect(kind.call(client, {})).rejects.toMatchObject({ code: Code.Unknown });
-      await calls.close();
-      return;
-    }
     const stays = kind.call(contract, { act: "gate", key, text: "stays" });
     const ended = expect(kind.call(client, { act: "wait", key })).rejects.toMatchObject({ code: Code.Canceled });
     await seen(subject, `${key} started`, 2);

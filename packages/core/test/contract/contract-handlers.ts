@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Code, ConnectError, createContextKey, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, createContextKey, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { callerIdKey } from "@cpg/core";
 import { peerKey } from "@cpg/resilience";
 import {
@@ -13,6 +13,9 @@ import type { Journal } from "./journal.ts";
 
 /** Set by the interceptors of the server, for a handler to see. */
 export const layerKey = createContextKey("not set", { description: "what an interceptor said" });
+
+/** An error that is thrown more than once. */
+const oneForAll = new ConnectError("as always", Code.Aborted, { "x-why": "rain" });
 
 /** What no caller may ever see. */
 export const secret = "a secret of the plugin";
@@ -98,6 +101,8 @@ function createPerformer(journal: Journal) {
     switch (request.act) {
       case "fail":
         throw failure(request);
+      case "fail alike":
+        throw oneForAll;
       case "throw":
         throw new Error(secret);
       case "throw text":

@@ -5,9 +5,9 @@ import { carriers } from "./carriers.ts";
 import { clientMessageBytes } from "./contract-plugin.ts";
 import { clientLayers } from "./interceptors.ts";
 import { stream } from "./kinds.ts";
-import { lifeCases } from "./shutdown.ts";
 import type { ContractCase, StartedPlugin, Subject } from "./subject.ts";
 import { contract } from "./suite.ts";
+import { titled } from "./titled.ts";
 import { countOf, seen } from "./witnessed.ts";
 
 /** HTTP/1.1 has no streams that flow both ways: what the others have to do, it has to refuse. */
@@ -17,13 +17,10 @@ const refusesBidi: ContractCase["run"] = async (subject) => {
   expect((await subject.contract.unary({ text: "still here" })).text).toBe("still here");
 };
 
+const bounds = { timeout: 15_000 };
 let keys = 0;
 
-/** Whole titles: those that vitest takes out of an object are cut. */
-const titled = <Case extends { readonly title: string }>(cases: readonly Case[]) =>
-  cases.map((each): [string, Case] => [each.title, each]);
-
-describe.each(carriers)("$name", { timeout: 15_000 }, (carrier) => {
+describe.each(titled(carriers))("%s", bounds, (_, carrier) => {
   const { traits } = carrier;
   let plugins: StartedPlugin[] = [];
   let shared: Omit<Subject, "key">;
@@ -57,9 +54,5 @@ describe.each(carriers)("$name", { timeout: 15_000 }, (carrier) => {
 
   it("leaves no handler behind, whatever happened to its call", async () => {
     await seen(shared, "ended", await countOf(shared, "begun"));
-  });
-
-  describe.concurrent("shutdown", () => {
-    it.each(titled(lifeCases))("%s", (_, { run }) => run(carrier));
   });
 });

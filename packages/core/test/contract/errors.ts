@@ -101,6 +101,20 @@ export const errorCases: readonly ContractCase[] = [
     },
     streamKinds,
   ),
+  ...forKinds("an error that a handler throws again and again arrives the same each time", async (subject, kind) => {
+    const { contract } = subject;
+    const step = { act: "fail alike", facts: { "header:x-early": "head", "trailer:x-late": "tail" } };
+    for (let time = 1; time <= 20; time++) {
+      const { metadata } = (await failureOf(kind.open(contract, step))).error;
+      expect([metadata.get("x-why"), metadata.get("x-early"), metadata.get("x-late")]).toEqual([
+        "rain",
+        "head",
+        "tail",
+      ]);
+    }
+    const { metadata } = (await failureOf(kind.open(contract, { act: "fail alike" }))).error;
+    expect([metadata.get("x-why"), metadata.get("x-early"), metadata.get("x-late")]).toEqual(["rain", null, null]);
+  }),
   ...forKinds("200 failures later calls still work", async ({ contract }, kind) => {
     const failures = Array.from({ length: 200 }, () => kind.call(contract, failing).then(() => "succeeded", codeOf));
     expect(new Set(await Promise.all(failures))).toEqual(new Set([Code.FailedPrecondition]));

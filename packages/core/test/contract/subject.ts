@@ -43,7 +43,7 @@ export interface Traits {
 
 /** A way in which a plugin is reached. */
 export interface Carrier {
-  readonly name: string;
+  readonly title: string;
   readonly traits: Traits;
   start(options?: StartOptions): Promise<StartedPlugin>;
 }

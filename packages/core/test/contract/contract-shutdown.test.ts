@@ -1,0 +1,12 @@
+import { describe, it } from "vitest";
+import { carriers } from "./carriers.ts";
+import { lifeCases } from "./shutdown.ts";
+import { titled } from "./titled.ts";
+
+// The protocol of calls has no part in how a plugin ends.
+const some = carriers.filter(({ traits }) => traits.protocol === "connect");
+
+// At a time: most of it is waiting for plugins to start and to end.
+describe.concurrent.each(titled(some))("%s", { timeout: 20_000 }, (_, carrier) => {
+  it.each(titled(lifeCases))("%s", (_title, { run }) => run(carrier));
+});
