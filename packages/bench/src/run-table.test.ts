@@ -9,7 +9,7 @@ function bench() {
   let nowMs = 0;
   const options: RunOptions = {
     rounds: 5,
-    batchMs: 50,
+    batchMs: { wall: 50, cpu: 100 },
     warmUpMs: 200,
     size: "full",
     random: seededRandom(1),
@@ -58,12 +58,13 @@ describe("runTable", () => {
     expect(b?.ratio?.median).toBeCloseTo(1_500, 3);
   });
 
-  it("takes the clock that the measure names", async () => {
-    const { options, timed, variant, table } = bench();
+  it("takes the clock that the measure names, and the batch that goes with it", async () => {
+    const { log, options, timed, variant, table } = bench();
     const variants = [variant("a", { echo: timed("a", 2) })];
     const measures = [{ name: "echo", unit: "ns", clock: "cpu", base: "a" }] as const;
     const [measure] = (await runTable({ ...table(variants), measures }, options)).measures;
     expect(measure?.rows[0]?.figure.median).toBe(1_000_000);
+    expect(log.at(-2)).toBe("run a 100");
   });
 
   it("sets up in order, checks before it measures, closes in reverse order", async () => {

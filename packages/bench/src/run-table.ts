@@ -6,8 +6,8 @@ import { within } from "./within.ts";
 export interface RunOptions {
   /** From 1. */
   readonly rounds: number;
-  /** How long a batch of calls should take, in ms. */
-  readonly batchMs: number;
+  /** How long a batch of calls should take, in ms of the clock that measures it. */
+  readonly batchMs: Readonly<Record<ClockName, number>>;
   /** How long each variant runs each measure before the rounds, in ms. */
   readonly warmUpMs: number;
   /** "short": batches may be smaller than a case wants, and simulations small. */
@@ -29,6 +29,7 @@ interface Cell {
   readonly variant: string;
   readonly work: Case;
   readonly nowMs: () => number;
+  readonly batchMs: number;
   readonly samples: number[];
   /** Calls in a batch. */
   calls: number;
@@ -92,9 +93,10 @@ function cellsOf(table: Table, subjects: ReadonlyMap<string, Subject>, options: 
     for (const [name, work] of cases) {
       const measure = measures.get(name);
       if (measure === undefined) throw new Error(`${table.name} has no measure "${name}", as "${variant}" thinks`);
-      const nowMs = options.clocks[measure.clock ?? "wall"];
-      const calls = leastCalls(work, options);
-      cells.push({ measure: name, variant, work, nowMs, samples: [], calls });
+      const clock = measure.clock ?? "wall";
+      const nowMs = options.clocks[clock];
+      const batchMs = options.batchMs[clock];
+      cells.push({ measure: name, variant, work, nowMs, batchMs, samples: [], calls: leastCalls(work, options) });
     }
   }
   return cells;
@@ -115,17 +117,17 @@ function samplesOf(cells: readonly Cell[]): Map<string, Map<string, readonly num
 
 /** Checks the answer, warms up, and settles how many calls make a batch. */
 async function prepare(cell: Cell, options: RunOptions): Promise<void> {
-  const { work } = cell;
+  const { work, nowMs, batchMs } = cell;
   if (work.kind === "figure") return;
   await work.check();
   let leftMs = options.warmUpMs;
-  let batchMs = await time(work, cell.calls, cell.nowMs);
-  while (leftMs > 0 || batchMs < options.batchMs / 2) {
+  let tookMs = await time(work, cell.calls, nowMs);
+  while (leftMs > 0 || tookMs < batchMs / 2) {
     // At most doubled: what runs cold tells little about how fast it will be.
-    const wanted = cell.calls * Math.min(2, options.batchMs / Math.max(batchMs, Number.EPSILON));
+    const wanted = cell.calls * Math.min(2, batchMs / Math.max(tookMs, Number.EPSILON));
     cell.calls = Math.max(leastCalls(work, options), Math.round(wanted));
-    batchMs = await time(work, cell.calls, cell.nowMs);
-    leftMs -= batchMs;
+    tookMs = await time(work, cell.calls, nowMs);
+    leftMs -= tookMs;
   }
 }
 
