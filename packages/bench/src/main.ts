@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { seededRandom } from "@cpg/resilience/testing";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { hedgingTable } from "./hedging/hedging-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
 import { memoryTable } from "./launch/memory-table.ts";
@@ -14,7 +15,7 @@ import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
 const tables = new Map<string, Table>(
-  [memoryTable, launchTable, interceptorsTable].map((table) => [table.name, table]),
+  [memoryTable, launchTable, interceptorsTable, hedgingTable].map((table) => [table.name, table]),
 );
 
 /**
