@@ -10,6 +10,7 @@ import {
   openCallTransport,
   type PluginClientOptions,
   parseEndpoint,
+  workerStrategy,
 } from "@cpg/core";
 import { PluginControl } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
 import { systemClock } from "@cpg/resilience";
@@ -46,6 +47,9 @@ const inMemory: Traits = {
   aheadBytes: 2 * 32 * 1024,
 };
 
+/** A thread is told how much it may send ahead. */
+const windowBytes = 512 * 1024;
+
 const passOn: Interceptor = (next) => (request) => next(request);
 
 export const carriers: readonly Carrier[] = [
@@ -74,6 +78,7 @@ export const carriers: readonly Carrier[] = [
   launched("memory, isolated, behind interceptors of the server", inMemory, () =>
     memoryStrategy({ ...createContractServer(), interceptors: [passOn] }),
   ),
+  launched("a worker thread", { ...inMemory, aheadBytes: windowBytes }, () => workerStrategy(program)),
 ];
 
 function launched(title: string, traits: Traits, strategy: () => LaunchStrategy, wire: Wire = {}): Carrier {
