@@ -1,5 +1,6 @@
 import type { Clock } from "@cpg/resilience";
 import type { PluginServer } from "../server/plugin-server.ts";
+import { askWithin } from "./ask-within.ts";
 import type { ExitReport, RunningPlugin, StopRequest } from "./launch-strategy.ts";
 import { checkStopGrace } from "./stop-grace.ts";
 
@@ -25,12 +26,7 @@ export function followServer(server: PluginServer, clock: Clock): Pick<RunningPl
   const runLadder = async ({ graceMs, askToStop }: StopRequest): Promise<ExitReport> => {
     if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) {
       how = "asked";
-      const over = new AbortController();
-      const asking = AbortSignal.any([gone.signal, over.signal]);
-      const refused = new AbortController();
-      (async () => askToStop(asking))().catch(() => refused.abort("nobody was asked"));
-      await clock.sleep(graceMs, AbortSignal.any([gone.signal, refused.signal])).catch(() => {}); // it ended, or nobody was asked
-      over.abort("the grace is over");
+      await askWithin({ graceMs, askToStop, gone: gone.signal, clock });
     }
     return gone.signal.aborted ? await exited : await terminate();
   };

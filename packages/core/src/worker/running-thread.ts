@@ -1,6 +1,7 @@
 import type { Worker } from "node:worker_threads";
 import { Code } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
+import { askWithin } from "../launch/ask-within.ts";
 import { launchFailed } from "../launch/launch-error.ts";
 import type { ExitReport, RunningPlugin, StopRequest } from "../launch/launch-strategy.ts";
 import type { ProcessOutput } from "../launch/process/process-output.ts";
@@ -62,18 +63,11 @@ export function followThread(options: RunningThreadOptions): Pick<RunningPlugin,
     }
   };
 
-  const ask = async (graceMs: number, askToStop: (signal: AbortSignal) => Promise<void>): Promise<void> => {
-    how = "asked";
-    const over = new AbortController();
-    const asking = AbortSignal.any([gone.signal, over.signal]);
-    const refused = new AbortController();
-    (async () => askToStop(asking))().catch(() => refused.abort("nobody was asked"));
-    await clock.sleep(graceMs, AbortSignal.any([gone.signal, refused.signal])).catch(() => {}); // it ended, or nobody was asked
-    over.abort("the grace is over");
-  };
-
   const runLadder = async ({ graceMs, askToStop }: StopRequest): Promise<ExitReport> => {
-    if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) await ask(graceMs, askToStop);
+    if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) {
+      how = "asked";
+      await askWithin({ graceMs, askToStop, gone: gone.signal, clock });
+    }
     return await terminate();
   };
 

@@ -2,6 +2,7 @@ import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
 import { Code } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
+import { askWithin } from "../ask-within.ts";
 import { launchFailed } from "../launch-error.ts";
 import type { ExitReport, StopRequest } from "../launch-strategy.ts";
 import { checkStopGrace, DEFAULT_TERM_GRACE_MS } from "../stop-grace.ts";
@@ -67,19 +68,8 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
   };
 
   /** Resolves after `ms`, or when the leader exits. */
-  const exitWithin = async (ms: number, signal: AbortSignal = gone.signal): Promise<void> => {
-    const timer = AbortSignal.any([gone.signal, signal]);
-    await clock.sleep(ms, timer).catch(() => {}); // cut short: by the exit, or because nobody was asked
-  };
-
-  const ask = async (graceMs: number, askToStop: (signal: AbortSignal) => Promise<void>): Promise<void> => {
-    how = "asked";
-    const over = new AbortController();
-    const asking = AbortSignal.any([gone.signal, over.signal]);
-    const refused = new AbortController();
-    (async () => askToStop(asking))().catch(() => refused.abort());
-    await exitWithin(graceMs, refused.signal);
-    over.abort();
+  const exitWithin = async (ms: number): Promise<void> => {
+    await clock.sleep(ms, gone.signal).catch(() => {}); // it has exited
   };
 
   const afterKill = async (): Promise<ExitReport> => {
@@ -97,7 +87,10 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
   };
 
   const runLadder = async ({ graceMs, termGraceMs = DEFAULT_TERM_GRACE_MS, askToStop }: StopRequest) => {
-    if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) await ask(graceMs, askToStop);
+    if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) {
+      how = "asked";
+      await askWithin({ graceMs, askToStop, gone: gone.signal, clock });
+    }
     if (!gone.signal.aborted && how !== "sigkill") {
       send("SIGTERM");
       await exitWithin(termGraceMs);
