@@ -32,7 +32,7 @@ export function createTlsUpgrade(
     else onSecure(secure);
   });
   server.on("tlsClientError", (error, secure) => {
-    onError(error);
+    onError(explain(error, secure));
     secure.destroy();
   });
   return {
@@ -48,6 +48,13 @@ export function createTlsUpgrade(
     },
     close: stopUpdates,
   };
+}
+
+/** Of a certificate that was not verified, Node's error says only that the socket was closed. */
+function explain(error: Error, { authorizationError, remoteAddress }: TLSSocket): Error {
+  const reason: unknown = authorizationError;
+  if (reason === undefined || reason === null) return error;
+  return new Error(`client certificate not verified: ${String(reason)} (peer ${remoteAddress})`, { cause: error });
 }
 
 function endsOf(socket: Socket): string {

@@ -71,6 +71,8 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     socket.on("error", (reason) => {
       lost = callError(endpoint, reason);
       session?.destroy(lost);
+      // After a TLS alert, such as for a certificate that the server does not take, Node leaves it open.
+      socket.destroy();
     });
     socket.once("close", () => session?.destroy(lost ?? connectionFailed(endpoint, "call", "the peer closed it")));
     try {
