@@ -242,6 +242,6 @@ describe("TLS", () => {
       await new Promise((resolve) => socket.once("close", resolve));
     }
     expect(reported.all).toHaveLength(2);
-    expect(String(reported.all[0])).toMatch(/client certificate not verified: UNABLE_TO_\w+ \(peer 127\.0\.0\.1\)/);
+    expect(String(reported.all[0])).toMatch(/client certificate not verified: UNABLE_TO_/);
   });
 });

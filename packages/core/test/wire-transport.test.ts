@@ -248,7 +248,7 @@ describe("TLS", () => {
     await expect(caller.client.unary({})).rejects.toMatchObject({ code: Code.Unavailable, cause: { stage: "tls" } });
   });
 
-  it.each(versions)("HTTP/%s: a server that asks for a certificate, and gets none, is unavailable", async (httpVersion) => {
+  it.each(versions)("HTTP/%s: without the certificate that a server wants it is unavailable", async (httpVersion) => {
     const { ca, server: own } = certificates;
     await using server = await serve({ ...own, ca, requestCert: true, rejectUnauthorized: true });
     await using caller = callerOf(server.listener.endpoint, { httpVersion, tls: { ca } });

@@ -51,10 +51,10 @@ export function createTlsUpgrade(
 }
 
 /** Of a certificate that was not verified, Node's error says only that the socket was closed. */
-function explain(error: Error, { authorizationError, remoteAddress }: TLSSocket): Error {
+function explain(error: Error, { authorizationError }: TLSSocket): Error {
   const reason: unknown = authorizationError;
   if (reason === undefined || reason === null) return error;
-  return new Error(`client certificate not verified: ${String(reason)} (peer ${remoteAddress})`, { cause: error });
+  return new Error(`client certificate not verified: ${String(reason)}`, { cause: error });
 }
 
 function endsOf(socket: Socket): string {
