@@ -6,16 +6,14 @@ import {
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
+import { isConnectionLost } from "./connection-lost.ts";
 import type { HedgingConfig } from "./hedging-options.ts";
 import { afterHedgeEvent, firstAttempt, type HedgeEvent } from "./hedging-state.ts";
+import { attemptHeader } from "./internal/attempt-header.ts";
 import type { Next } from "./internal/observe-call.ts";
-import { readTimeout, writeTimeout } from "./internal/timeout-header.ts";
 import { awaitAnswer, withEnd } from "./retry-answer.ts";
 import { readRetryDelay } from "./retry-delay.ts";
 import { replayableMessages } from "./retry-source.ts";
-
-/** Tells the server how many attempts there were before this one, as in gRFC A6. */
-const previousAttempts = "grpc-previous-rpc-attempts";
 
 const overtaken = new ConnectError("another attempt of the call has settled it", Code.Canceled);
 const over = new Error("the call is over");
@@ -136,7 +134,7 @@ export function runHedgedCall(
       attempts.delete(attempt);
       if (state.kind === "settled") return;
       const error = ConnectError.from(reason);
-      const fatal = !nonFatalCodes.has(error.code);
+      const fatal = !nonFatalCodes.has(error.code) && !isConnectionLost(reason);
       if (number === 1 && !fatal) isFirstTimed = false;
       if (!dispatch({ kind: "failed", fatal, pushback: readRetryDelay(error, clock) })) return;
       settled();
@@ -183,14 +181,7 @@ function attemptRequest(
   signal: AbortSignal,
   messagesOf: ((attempt: number) => StreamRequest["message"]) | undefined,
 ): UnaryRequest | StreamRequest {
-  let { header } = request;
-  if (number > 1) {
-    header = new Headers(header);
-    const before = Number(header.get(previousAttempts) ?? 0);
-    header.set(previousAttempts, `${(Number.isSafeInteger(before) ? before : 0) + number - 1}`);
-    const timeoutMs = readTimeout(header);
-    if (timeoutMs !== undefined) writeTimeout(header, timeoutMs - elapsedMs);
-  }
+  const header = number === 1 ? request.header : attemptHeader(request.header, number, elapsedMs);
   if (!request.stream) return { ...request, header, signal };
   return { ...request, header, signal, message: messagesOf?.(number) ?? request.message };
 }

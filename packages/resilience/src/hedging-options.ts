@@ -29,8 +29,8 @@ export interface HedgingOptions {
   /** Hedges that may be saved up for a bad moment. Whole number from 1. Default 10. */
   readonly maxBurst?: number | undefined;
   /**
-   * Codes with which an attempt may fail while the call waits for the others; any other error is an answer and ends the
-   * call. Default `unavailable`, `resource_exhausted`, `deadline_exceeded`, `internal`, `unknown`, `data_loss`.
+   * Codes with which an attempt may fail while the call waits for the others, as it may with a lost connection
+   * (`isConnectionLost`); any other error is an answer and ends the call. Default `unavailable`, `resource_exhausted`, `deadline_exceeded`, `internal`, `unknown`, `data_loss`.
    */
   readonly nonFatalCodes?: readonly Code[] | undefined;
   /**

@@ -150,6 +150,16 @@ describe("hedging", () => {
     expect([calls.length, clock.pending]).toEqual([1, 0]);
   });
 
+  it("a lost connection ends nothing while another attempt runs, whatever code the transport has for it", async () => {
+    const { clock, run, at } = hedged();
+    const saved = run(unaryRequest());
+    await clock.advance(100);
+    at(0).fail(ConnectError.from(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }), Code.Aborted));
+    await settle();
+    at(1).succeed();
+    expect(await saved).toMatchObject({ stream: false });
+  });
+
   it("which codes are fatal can be chosen", async () => {
     const { clock, run, at } = hedged({ nonFatalCodes: [Code.NotFound] });
     const saved = run(unaryRequest());

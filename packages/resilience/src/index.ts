@@ -38,6 +38,12 @@ export { hedging } from "./hedging.ts";
 export type { HedgeEvent, HedgingOptions } from "./hedging-options.ts";
 export { isIdempotent } from "./idempotency.ts";
 export type { CallKey } from "./internal/keyed-call.ts";
+export {
+  type CallPolicy,
+  type PolicyContext,
+  type PolicyInterceptorOptions,
+  policyInterceptor,
+} from "./policy-interceptor.ts";
 export { createRateLimit, type RateLimit, type RateLimitEvent, type RateLimitSnapshot } from "./rate-limit.ts";
 export type { LimitedHttpRequest, LimitedHttpResponse } from "./rate-limit-answer.ts";
 export { RateLimitError } from "./rate-limit-error.ts";
