@@ -9,17 +9,26 @@ describe("what the package exports", () => {
       "AttemptTimeoutError",
       "BulkheadFullError",
       "CircuitOpenError",
+      "RateLimitError",
       "backoffDelay",
+      "byEach",
+      "byIdentity",
+      "byMethod",
+      "byPeer",
+      "byTrustedHeader",
       "createBackoff",
       "createBulkhead",
       "createCircuitBreaker",
+      "createRateLimit",
       "createRetryBudget",
+      "hedging",
       "isConnectionLost",
       "isIdempotent",
       "isUnprocessed",
       "markUnprocessed",
       "nodePeer",
       "peerKey",
+      "policyInterceptor",
       "readRetryDelay",
       "requestSourceKey",
       "resolveBackoffOptions",
@@ -32,7 +41,7 @@ describe("what the package exports", () => {
       "verdictOnError",
       "verifiedIdentityKey",
     ]);
-    expect(Object.keys(testing).toSorted()).toEqual(["FakeClock", "seededRandom"]);
+    expect(Object.keys(testing).toSorted()).toEqual(["FakeClock", "faults", "seededRandom"]);
   });
 
   it("has two different context keys, neither set on a call that nobody said anything about", () => {
