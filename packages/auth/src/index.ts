@@ -1,4 +1,5 @@
 // For clients and servers.
+export { nodePeer, type Peer, type PeerTls, peerKey } from "@cpg/resilience";
 export { type AuthContext, authKey, getAuth } from "./auth-context.ts";
 export type { AuthEvent, AuthEventOptions } from "./auth-event.ts";
 // For ways to authenticate of your own.

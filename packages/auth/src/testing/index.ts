@@ -1,3 +1,4 @@
+export { WhoAmIService } from "../gen/cpg/auth/testing/v1/who_am_i_pb.ts";
 export {
   type AuthorityOptions,
   type CertificateAuthority,
