@@ -14,6 +14,7 @@ import {
 } from "@cpg/core";
 import { PluginControl } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
 import { systemClock } from "@cpg/resilience";
+import { createServiceClient } from "../../src/client/service-client.ts";
 import type { LaunchStrategy } from "../../src/launch/launch-strategy.ts";
 import { type ContractPlugins, contractPlugins, createContractServer } from "./contract-plugin.ts";
 import type { Carrier, StartedPlugin, StartOptions, Traits } from "./subject.ts";
@@ -61,16 +62,22 @@ export const carriers: readonly Carrier[] = [
     { httpVersion: "1.1" },
   ),
   remote("a remote endpoint, HTTP/2", { ...overTcp, launched: false }, {}),
-  remote(
-    "a remote endpoint, gRPC",
-    { ...overTcp, launched: false, protocol: "grpc" },
-    { protocol: "grpc", httpVersion: "2" },
-  ),
-  remote(
-    "a remote endpoint, gRPC-Web over HTTP/1.1",
-    { ...overTcp, launched: false, protocol: "grpc-web", httpVersion: "1.1" },
-    { protocol: "grpc-web", httpVersion: "1.1" },
-  ),
+  {
+    ...remote(
+      "a remote endpoint, gRPC",
+      { ...overTcp, launched: false, protocol: "grpc" },
+      { protocol: "grpc", httpVersion: "2" },
+    ),
+    onlyCalls: true,
+  },
+  {
+    ...remote(
+      "a remote endpoint, gRPC-Web over HTTP/1.1",
+      { ...overTcp, launched: false, protocol: "grpc-web", httpVersion: "1.1" },
+      { protocol: "grpc-web", httpVersion: "1.1" },
+    ),
+    onlyCalls: true,
+  },
   launched("memory, isolated", inMemory, () => memoryStrategy(createContractServer())),
   launched("memory, by reference", { ...inMemory, byReference: true }, () =>
     memoryStrategy({ ...createContractServer(), byReference: true }),
@@ -78,6 +85,7 @@ export const carriers: readonly Carrier[] = [
   launched("memory, isolated, behind interceptors of the server", inMemory, () =>
     memoryStrategy({ ...createContractServer(), interceptors: [passOn] }),
   ),
+  withoutInterceptors("memory, isolated, without any interceptor", inMemory),
   launched("a worker thread", { ...inMemory, aheadBytes: windowBytes }, () => workerStrategy(program)),
 ];
 
@@ -92,6 +100,25 @@ function launched(title: string, traits: Traits, strategy: () => LaunchStrategy,
         ...wire,
         ...options,
       });
+    },
+  };
+}
+
+/** The shortest way: launchPlugin puts an interceptor of its own before every call. */
+function withoutInterceptors(title: string, traits: Traits): Carrier {
+  const inner = launched(title, traits, () => memoryStrategy(createContractServer()));
+  return {
+    title,
+    traits,
+    onlyCalls: true,
+    async start(options) {
+      const plugin = await inner.start(options);
+      if (options !== undefined) return plugin;
+      const { transport } = plugin.openTransport();
+      const { controlToken } = plugin; // a copy by spread lacks it, as logs do
+      const dispense: StartedPlugin["dispense"] = async (name) =>
+        createServiceClient(contractPlugins[name].service, transport);
+      return { ...plugin, controlToken, dispense };
     },
   };
 }

@@ -3,8 +3,7 @@ import { carriers } from "./carriers.ts";
 import { lifeCases } from "./shutdown.ts";
 import { titled } from "./titled.ts";
 
-// The protocol of calls has no part in how a plugin ends.
-const some = carriers.filter(({ traits }) => traits.protocol === "connect");
+const some = carriers.filter(({ onlyCalls = false }) => !onlyCalls);
 
 // At a time: most of it is waiting for plugins to start and to end.
 describe.concurrent.each(titled(some))("%s", { timeout: 20_000 }, (_, carrier) => {

@@ -45,6 +45,8 @@ export interface Traits {
 export interface Carrier {
   readonly title: string;
   readonly traits: Traits;
+  /** Its plugin lives and dies as that of another carrier; only its calls travel in another way. */
+  readonly onlyCalls?: boolean;
   start(options?: StartOptions): Promise<StartedPlugin>;
 }
 
