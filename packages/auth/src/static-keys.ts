@@ -23,7 +23,7 @@ export interface KnownKey {
 const maxKeys = 1_000;
 
 /** SHA-256: what is compared, so that the time of a comparison tells nothing, not even about the length. */
-export function digest(credential: string): Buffer {
+function digest(credential: string): Buffer {
   return hash("sha256", credential, "buffer");
 }
 
