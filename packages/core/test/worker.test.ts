@@ -1,4 +1,8 @@
+import { execFile } from "node:child_process";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { definePlugin, LaunchError, type LaunchRequest, type LogRecord, launchPlugin, workerStrategy } from "@cpg/core";
 import { FakeClock } from "@cpg/resilience/testing";
@@ -6,10 +10,13 @@ import { describe, expect, it } from "vitest";
 import type { WorkerStrategyOptions } from "../src/worker/worker-options.ts";
 import { failureOf } from "./fixtures/launch-failure.ts";
 import { fixture, launchBy } from "./fixtures/launch-fixture.ts";
+import { useTemporaryDirectory } from "./fixtures/temporary-directory.ts";
 import { collect } from "./support/collect.ts";
 import { EchoService } from "./support/echo-service.ts";
 import { createEventLog } from "./support/event-log.ts";
 
+const run = promisify(execFile);
+const temporary = useTemporaryDirectory();
 const plugins = { echo: definePlugin({ name: "echo", version: "1.0.0", service: EchoService }) };
 
 /** Launches the plugin that does what it is told. */
@@ -251,6 +258,32 @@ it("a plugin that posts nonsense is terminated, and its calls say so", { timeout
   expect(error.rawMessage).toMatch(/broke the protocol/);
   expect(await running.exited).toEqual({ code: 1, signal: null, how: "terminated" });
   await calls?.close();
+});
+
+it("a thread that cannot be terminated, as it is in the middle of a system call, is reported after 10 s", {
+  timeout: 60_000,
+}, async () => {
+  const path = join(temporary.path, "fifo");
+  await run("mkfifo", [path]);
+  const clock = new FakeClock();
+  const running = await launchWorker("worker-plugin.ts", { env: { FIFO: path } }, { clock });
+  const calls = running.direct?.open({ clock });
+  const call = errorOf(createClient(EchoService, transportOf(calls)).unary({ text: "read" }));
+  const writer = await open(path, "w"); // as soon as the plugin reads, for which it needs no JavaScript any more
+  const killed = errorOf(running.kill());
+  await clock.advance(10_000);
+  const error = await killed;
+  expect(Code[error.code]).toBe("DeadlineExceeded");
+  expect(error.rawMessage).toMatch(/plugin p failed \(stage: stop\): its thread is still there 10000 ms after/);
+  await writer.close(); // now the read returns
+  expect(await running.exited).toEqual({ code: 1, signal: null, how: "terminated" });
+  expect(Code[(await call).code]).toBe("Unavailable");
+  await calls?.close();
+});
+
+it("a host that has stopped its workers has nothing left that keeps it alive", { timeout: 60_000 }, async () => {
+  const { stdout } = await run(process.execPath, [fixture("worker-host.ts")]);
+  expect(stdout).toBe("called asked\n");
 });
 
 function transportOf(calls: { transport: Parameters<typeof createClient>[1] } | undefined) {

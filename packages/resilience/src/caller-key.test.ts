@@ -30,6 +30,11 @@ describe("byPeer", () => {
     { title: "nothing but zeros", from: peer("::"), key: "peer 0:0:0:0::/64" },
     { title: "zeros in the middle", from: peer("1::2:3:4:5:6"), key: "peer 1:0:0:2::/64" },
     { title: "a dotted quad at the end", from: peer("64:ff9b::10.1.2.3"), key: "peer 64:ff9b:0:0::/64" },
+    { title: "a dotted quad, few zeros", from: peer("1:2::3:4:5:10.1.2.3"), key: "peer 1:2:0:3::/64" },
+    { title: "a zone with a dot", from: peer("1::2:3:4:5%eth0.1"), key: "peer 1:0:0:0::/64" },
+    { title: "a mapping in the middle", from: peer("1::ffff:10.1.2.3"), key: "peer 1:0:0:0::/64" },
+    { title: "zeros at the end", from: peer("1:2:3:4::"), key: "peer 1:2:3:4::/64" },
+    { title: "an address on no TCP network", from: peer("10.1.2.3", "memory"), key: "peer memory" },
     { title: "a Unix socket", from: peer(undefined, "unix"), key: "peer unix" },
     { title: "memory", from: peer(undefined, "memory"), key: "peer memory" },
     { title: "no address", from: peer(undefined), key: "peer tcp" },
@@ -60,8 +65,10 @@ describe("byTrustedHeader", () => {
     expect([key(call({ header })), key(call())]).toEqual(["x-tenant acme", "no x-tenant"]);
   });
 
-  it.each(["", "a b", "a\n", "ä"])("refuses the name %j", (name) => {
-    expect(() => byTrustedHeader(name)).toThrow(new TypeError(`name must be the name of a header, got ${name}`));
+  it.each(["", "a b", "a\n", "ä", undefined])("refuses the name %j", (name) => {
+    expect(() => byTrustedHeader(name as string)).toThrow(
+      new TypeError(`name must be the name of a header, got ${name}`),
+    );
   });
 });
 

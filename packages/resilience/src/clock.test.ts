@@ -27,6 +27,14 @@ describe("systemClock.sleep", () => {
     vi.useRealTimers();
   });
 
+  it("sets no timer with a negative delay, of which Node warns, when the process is held up in between", () => {
+    const setTimer = vi.spyOn(globalThis, "setTimeout");
+    vi.spyOn(performance, "now").mockReturnValueOnce(0).mockReturnValueOnce(5);
+    void systemClock.sleep(1);
+    expect(setTimer.mock.calls.map(([, ms]) => ms)).toEqual([0]);
+    vi.restoreAllMocks();
+  });
+
   it.each([
     { ms: 1, justBefore: 0 },
     { ms: 1_000, justBefore: 999 },

@@ -30,7 +30,8 @@ export const systemClock: Clock = {
         reject(signal?.reason);
       };
       const arm = () => {
-        const leftMs = Math.ceil(dueMs - performance.now());
+        // The process may have been held up, and Node warns of a negative delay.
+        const leftMs = Math.max(0, Math.ceil(dueMs - performance.now()));
         timer = setTimeout(onTimer, Math.min(leftMs, maxTimerMs));
       };
       const onTimer = () => {

@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, type StreamRequest, type UnaryRequest } from "@connectrpc/connect";
 import { type Clock, systemClock } from "./clock.ts";
-import type { HedgeBudgetConfig } from "./hedging-budget.ts";
+import type { HedgeBudgetConfig } from "./hedging-budget-state.ts";
 
 /** Durations in ms; fractions are fine. */
 export interface HedgingOptions {

@@ -1,6 +1,6 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Interceptor, StreamRequest, UnaryRequest } from "@connectrpc/connect";
-import { emptyHedgeBudget, payForCall, takeHedge } from "./hedging-budget.ts";
+import { emptyHedgeBudget, payForCall, takeHedge } from "./hedging-budget-state.ts";
 import { runHedgedCall } from "./hedging-call.ts";
 import { type HedgeEvent, type HedgingOptions, resolveHedgingOptions } from "./hedging-options.ts";
 import { isIdempotent } from "./idempotency.ts";

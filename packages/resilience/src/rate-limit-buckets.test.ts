@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createBuckets } from "./rate-limit-buckets.ts";
@@ -64,8 +65,12 @@ describe("createBuckets", () => {
     expect([buckets.size, buckets.peek("0") === first, buckets.peek("64") === shared]).toEqual([100, true, true]);
   });
 
-  it("remembers long keys by their hash", () => {
-    const buckets = createBuckets(config, 2, 0);
+  it("remembers keys above 256 characters by their hash", () => {
+    const buckets = createBuckets(config, 4, 0);
+    const hash = (key: string) => `sha256 ${createHash("sha256").update(key).digest("base64")}`;
+    const [short, hashed] = ["x".repeat(256), "x".repeat(257)];
+    expect(buckets.get(hashed, 0)).toBe(buckets.peek(hash(hashed)));
+    expect(buckets.peek(hash(short))).not.toBe(buckets.get(short, 0));
     const long = buckets.get("x".repeat(1e6), 0);
     expect(buckets.get("x".repeat(1e6), 0)).toBe(long);
     expect(buckets.get("x".repeat(1e6 - 1), 0)).not.toBe(long);

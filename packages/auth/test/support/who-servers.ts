@@ -3,7 +3,7 @@ import { createSecureServer } from "node:http2";
 import { createServer as createSecureHttp1 } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { type Client, createClient, createContextValues } from "@connectrpc/connect";
+import { type Client, createClient, createContextValues, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter, createConnectTransport } from "@connectrpc/connect-node";
 import {
   type AuthProvider,
@@ -32,13 +32,14 @@ export interface WhoServerOptions {
   readonly auth: AuthProvider;
   readonly gate?: CertificateGate | undefined;
   readonly maxRequestsPerConnection?: number | undefined;
+  readonly impl?: ServiceImpl<typeof WhoService> | undefined;
 }
 
 const who = definePlugin({ name: "who", version: "1.0.0", service: WhoService });
 
 /** Behind `serve`, called by the transports of @cpg/core. */
 export async function startCoreServer(options: WhoServerOptions): Promise<WhoServer> {
-  const { tls, auth, gate, maxRequestsPerConnection } = options;
+  const { tls, auth, gate, maxRequestsPerConnection, impl = createWho() } = options;
   const handshakeErrors: string[] = [];
   const server = await serve({
     listen: { port: 0 },
@@ -46,7 +47,7 @@ export async function startCoreServer(options: WhoServerOptions): Promise<WhoSer
     handleSignals: false,
     link: false,
     plugins: { who },
-    impls: { who: createWho() },
+    impls: { who: impl },
     tls,
     gate,
     limits: maxRequestsPerConnection === undefined ? {} : { maxRequestsPerConnection },

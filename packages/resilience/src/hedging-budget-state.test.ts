@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { emptyHedgeBudget, payForCall, takeHedge } from "./hedging-budget.ts";
+import { emptyHedgeBudget, payForCall, takeHedge } from "./hedging-budget-state.ts";
 
 describe("payForCall", () => {
   it.each([
