@@ -1,10 +1,12 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createMemoryServer } from "@cpg/core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createFrameBatch } from "../src/worker/frame.ts";
+import { createFrameBatch, HAND_OVER_BYTES } from "../src/worker/frame.ts";
 import { createPortClient } from "../src/worker/port-client.ts";
+import { servePort } from "../src/worker/worker-port.ts";
 import { turn } from "./fixtures/worker-pair.ts";
 import { collect } from "./support/collect.ts";
 import { EchoService } from "./support/echo-service.ts";
@@ -46,7 +48,7 @@ describe("a plugin that breaks the protocol", () => {
         post: (port: MessagePort) => port.postMessage(data),
       }),
     ),
-    { what: "posts shared memory", post: (port) => port.postMessage(new Uint8Array(new SharedArrayBuffer(8))) },
+    { what: "posts shared memory", post: (port) => port.postMessage(readyInSharedMemory()) },
     { what: "posts a port", post: (port) => port.postMessage(...withPort()) },
     { what: "cuts a frame off", post: (port) => port.postMessage(new BinaryWriter().uint32(1).finish()) },
     { what: "names no kind", post: (port) => port.postMessage(new BinaryWriter().uint32(99).uint32(1).finish()) },
@@ -227,6 +229,73 @@ it("whatever a plugin posts, no call is left and none fails but with a ConnectEr
     { numRuns: 500, seed: 20_261_125 },
   );
 });
+
+describe("a host that breaks the protocol", () => {
+  const open = {
+    path: "/cpg.test.v1.EchoService/BidiStream",
+    methodKind: "bidi_streaming",
+    timeoutMs: 1,
+    header: undefined,
+  };
+  const violations: { what: string; write(batch: ReturnType<typeof createFrameBatch>): void }[] = [
+    { what: "uses an id twice", write: (batch) => batch.open(1, open) },
+    { what: "sends ready", write: (batch) => batch.ready() },
+    { what: "answers", write: (batch) => batch.head(1, new Headers()) },
+    { what: "fails", write: (batch) => batch.error(1, new ConnectError("an error")) },
+    { what: "takes what was not sent", write: (batch) => batch.credit(1, 1, 1) },
+    {
+      what: "goes on after the end",
+      write(batch) {
+        batch.end(1, undefined);
+        batch.message(1, bytes);
+      },
+    },
+  ];
+
+  it.each(violations)("that $what is told to the plugin, and its calls end", async ({ write }) => {
+    const { port1, port2 } = new MessageChannel();
+    const begun = Promise.withResolvers<AbortSignal>();
+    const server = createMemoryServer({
+      routes: (router) =>
+        router.service(EchoService, {
+          async *bidiStream(requests, { signal }) {
+            begun.resolve(signal);
+            yield* requests;
+          },
+        }),
+    });
+    const errors: Error[] = [];
+    const served = servePort({ port: port2, endpoint: "worker:p" }, server, { onError: (error) => errors.push(error) });
+    post(port1, (batch) => batch.open(1, { ...open, timeoutMs: undefined }));
+    const signal = await begun.promise;
+    post(port1, write);
+    await served.closed;
+    expect(signal.aborted).toBe(true);
+    expect(errors).toHaveLength(1);
+    expect(served.inFlight).toBe(0);
+    await served.close();
+  });
+});
+
+it("large messages are handed over, small ones packed", () => {
+  const batch = createFrameBatch(() => {});
+  batch.message(1, new Uint8Array(HAND_OVER_BYTES - 1));
+  expect(batch.take().transfer).toEqual([]);
+  const large = new Uint8Array(HAND_OVER_BYTES);
+  batch.message(1, large);
+  const part = new Uint8Array(2 * HAND_OVER_BYTES).subarray(HAND_OVER_BYTES);
+  batch.message(1, part); // of memory that is not its own
+  const { transfer } = batch.take();
+  expect(transfer.map(({ byteLength }) => byteLength)).toEqual([HAND_OVER_BYTES, HAND_OVER_BYTES]);
+  expect(transfer[0]).toBe(large.buffer);
+  expect(transfer[1]).not.toBe(part.buffer);
+});
+
+function readyInSharedMemory(): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(2));
+  shared.set([9, 0]);
+  return shared;
+}
 
 function badHeaders(): Headers {
   const names = { forEach: (each: (value: string, name: string) => void) => each("a\nb", "x y") };

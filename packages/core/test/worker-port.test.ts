@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { MessageChannel } from "node:worker_threads";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { FakeClock } from "@cpg/resilience/testing";
@@ -111,6 +112,7 @@ describe("a deadline", () => {
                 });
               }),
           }),
+        clock: new FakeClock(), // that of the plugin stands still, as that of a blocked one does
       },
       { clock },
     );
@@ -146,6 +148,70 @@ describe("a deadline", () => {
     await createClient(EchoService, unlimited.transport).unary({});
     await unlimited.close();
     expect(timeouts).toEqual([1_234, 77, undefined]);
+  });
+});
+
+describe("a call", () => {
+  it.each(["cancel", "leave", "close transport"])(
+    "that its caller gives up (%s) is given up by the plugin",
+    async (how) => {
+      const aborted = Promise.withResolvers<ConnectError>();
+      await using pair = await createWorkerPair({
+        routes: (router) =>
+          router.service(EchoService, {
+            async *bidiStream(requests, { signal }) {
+              signal.addEventListener("abort", () => aborted.resolve(signal.reason));
+              yield* requests;
+            },
+          }),
+      });
+      const caller = new AbortController();
+      const over = Promise.withResolvers<void>();
+      const requests = (async function* () {
+        yield { text: "a" };
+        await over.promise;
+      })();
+      const { transport } = pair.calls; // Connect's own client hides it when its reader leaves
+      const { bidiStream } = EchoService.method;
+      const { message } = await transport.stream(bidiStream, caller.signal, undefined, undefined, requests);
+      const answers = message[Symbol.asyncIterator]();
+      await answers.next();
+      if (how === "cancel") caller.abort(new ConnectError("enough", Code.Canceled));
+      else if (how === "leave") await answers.return?.();
+      else await pair.calls.close();
+      expect(Code[(await aborted.promise).code]).toBe("Canceled");
+      over.resolve();
+      await pair.idle();
+    },
+  );
+
+  it("that has ended leaves no timer and no listener, whatever its deadline and its signal", async () => {
+    const clock = new FakeClock();
+    const { signal } = new AbortController();
+    await using pair = await createWorkerPair({ clock }, { clock });
+    const options = { signal, timeoutMs: 1_000 };
+    await pair.echo.unary({}, options);
+    expect(await collect(pair.echo.serverStream({ count: 3 }, options))).toHaveLength(3);
+    expect(Code[(await errorOf(pair.echo.unary({ count: -1 }, options))).code]).toBe("Internal");
+    await pair.idle();
+    expect(clock.pending).toBe(0);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+  });
+
+  it("whose answers the caller does not take is given up by the plugin", async () => {
+    await using pair = await createWorkerPair(
+      {
+        routes: (router) =>
+          router.service(EchoService, {
+            async *serverStream() {
+              for (;;) yield { data: new Uint8Array(2_000) };
+            },
+          }),
+      },
+      { maxMessageBytes: 1_000 },
+    );
+    expect(Code[(await errorOf(collect(pair.echo.serverStream({})))).code]).toBe("ResourceExhausted");
+    await pair.idle();
   });
 });
 
@@ -193,7 +259,7 @@ describe("the end", () => {
     await pair.served.close();
     await pair.client.closed;
     for (const answer of answered) expect((await answer).text).toBe("a");
-    expect(Code[(await stuck).code]).toBe("Unavailable");
+    expect(await stuck).toMatchObject({ code: Code.Unavailable, rawMessage: "the plugin has been stopped" });
     const rest = errorOf(
       (async () => {
         for (;;) if ((await many.next()).done) throw new Error("it ended");
@@ -243,6 +309,12 @@ it("a plugin that reads nothing is sent no more than a bounded amount", async ()
   expect(new Set(codes)).toEqual(new Set(["Canceled", "ResourceExhausted"]));
   client.close();
   port2.close();
+});
+
+it("a plugin that reads what it is sent may be sent any amount", async () => {
+  await using pair = await createWorkerPair();
+  const data = new Uint8Array(1_000_000);
+  for (let sent = 0; sent < 50; sent++) await pair.echo.unary({ data });
 });
 
 describe("takeLaunchPort", () => {
