@@ -189,6 +189,24 @@ describe("hedging", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("a server that asks for no more attempts ends the timer at once, and leaves the budget alone", async () => {
+    const { clock, calls, run, at, payFor } = hedged({ maxAttempts: 3 });
+    await payFor(2);
+    const request = unaryRequest();
+    const call = run(request);
+    await clock.advance(100);
+    at(0).fail(retryLater("busy", Code.Unavailable, Infinity));
+    await settle();
+    expect(clock.pending).toBe(0);
+    at(1).fail(unavailable);
+    expect(await errorOf(call)).toBe(unavailable);
+    expect(getEventListeners(request.signal, "abort")).toEqual([]);
+    // Two hedges are left, and the two calls pay for two more.
+    for (let next = 0; next < 2; next++) void run(unaryRequest());
+    await clock.advance(1_000);
+    expect(calls).toHaveLength(2 + 2 * 3);
+  });
+
   it("an abort ends the call at once, every attempt with it, and the timer", async () => {
     const { clock, run, calls, payFor } = hedged({ maxAttempts: 3 });
     await payFor(1);
@@ -346,6 +364,98 @@ describe("the learned delay", () => {
     void failing.run(unaryRequest());
     await failing.clock.advance(99);
     expect(failing.calls).toHaveLength(2);
+  });
+});
+
+describe("what a call teaches about the delay", () => {
+  /** The delay that a client hedges after, once it had one call. */
+  async function learned(teach: (client: ReturnType<typeof hedged>) => Promise<unknown>): Promise<number> {
+    const client = hedged({ quantile: 0.5, minCalls: 1, delayMs: 500 });
+    await teach(client);
+    const before = client.calls.length;
+    void client.run(unaryRequest());
+    const startedMs = client.clock.monotonic();
+    while (client.calls.length < before + 2) await client.clock.advance(1);
+    return client.clock.monotonic() - startedMs;
+  }
+
+  it.each([
+    {
+      title: "an answer of the first attempt: its time",
+      least: 80,
+      most: 89,
+      async teach({ clock, run, at }: ReturnType<typeof hedged>) {
+        const call = run(unaryRequest());
+        await clock.advance(80);
+        at(0).succeed();
+        await call;
+      },
+    },
+    {
+      title: "a fatal error of the first attempt: its time",
+      least: 80,
+      most: 89,
+      async teach({ clock, run, at }: ReturnType<typeof hedged>) {
+        const call = errorOf(run(unaryRequest()));
+        await clock.advance(80);
+        at(0).fail(notFound);
+        await call;
+      },
+    },
+    {
+      title: "an answer after the first attempt failed: nothing",
+      least: 500,
+      most: 500,
+      async teach({ clock, run, at }: ReturnType<typeof hedged>) {
+        const call = run(unaryRequest());
+        await clock.advance(510);
+        at(0).fail(unavailable);
+        await settle();
+        at(1).succeed();
+        await call;
+      },
+    },
+    {
+      title: "an answer of the first attempt after the second failed: its time",
+      least: 600,
+      most: 660,
+      async teach({ clock, run, at }: ReturnType<typeof hedged>) {
+        const call = run(unaryRequest());
+        await clock.advance(510);
+        at(1).fail(unavailable);
+        await clock.advance(90);
+        at(0).succeed();
+        await call;
+      },
+    },
+    {
+      title: "an abort before the delay: nothing",
+      least: 500,
+      most: 500,
+      async teach({ clock, run }: ReturnType<typeof hedged>) {
+        const controller = new AbortController();
+        const call = errorOf(run(unaryRequest({ signal: controller.signal })));
+        await clock.advance(80);
+        controller.abort(canceled);
+        await call;
+      },
+    },
+    {
+      title: "an abort after the delay: the time until then",
+      least: 600,
+      most: 660,
+      async teach({ clock, run }: ReturnType<typeof hedged>) {
+        const controller = new AbortController();
+        const call = errorOf(run(unaryRequest({ signal: controller.signal })));
+        await clock.advance(600);
+        controller.abort(canceled);
+        await call;
+      },
+    },
+  ])("$title", async ({ teach, least, most }) => {
+    const delayMs = await learned(teach);
+    expect(delayMs).toBeGreaterThanOrEqual(least);
+    expect(delayMs).toBeLessThanOrEqual(most);
   });
 });
 

@@ -146,6 +146,32 @@ describe("policyInterceptor with policies of cockatiel", () => {
     },
   );
 
+  it.each([TimeoutStrategy.Cooperative, TimeoutStrategy.Aggressive])(
+    "timeout, %s: a call in time leaves nothing behind",
+    async (strategy) => {
+      const contexts: (AbortSignal | undefined)[] = [];
+      const limited = timeout(50, strategy);
+      const policy: CallPolicy = {
+        execute: (run, signal) =>
+          limited.execute((context) => {
+            contexts.push(context.signal);
+            return run(context);
+          }, signal),
+      };
+      const { run, at } = deferredCalls(policyInterceptor(policy));
+      const request = unaryRequest();
+      const call = run(request);
+      await settle();
+      expect(at(0).request.header).toBe(request.header);
+      at(0).succeed();
+      expect(await call).toMatchObject({ stream: false });
+      const listeners = [request.signal, ...contexts].map((signal) =>
+        getEventListeners(signal as AbortSignal, "abort"),
+      );
+      expect([listeners, vi.getTimerCount()]).toEqual([[[], []], 0]);
+    },
+  );
+
   it("timeout, aggressive: a call that does not listen is left, and its late error causes nothing", async () => {
     const { run, at } = deferredCalls(policyInterceptor(timeout(50, TimeoutStrategy.Aggressive)));
     const failed = errorOf(run(unaryRequest()));
@@ -227,6 +253,47 @@ describe("policyInterceptor with other policies", () => {
     const error = await errorOf(policyInterceptor(broken)(async () => unaryResponse())(unaryRequest()));
     expect([error.code, error.cause]).toEqual([Code.Unknown, new Error("broken")]);
   });
+
+  it("does not ask it about a call that is aborted already", async () => {
+    const execute = vi.fn();
+    const run = policyInterceptor({ execute })(async () => unaryResponse());
+    expect(await errorOf(run(unaryRequest({ signal: AbortSignal.abort(canceled) })))).toBe(canceled);
+    expect(execute).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    { title: "nothing", reason: undefined, code: Code.DeadlineExceeded },
+    { title: "a ConnectError", reason: unavailable, code: Code.Unavailable },
+  ])("a run whose signal the policy has aborted, with $title, is aborted with $code", async ({ reason, code }) => {
+    const signal = AbortSignal.abort(reason);
+    const { run, at } = deferredCalls(policyInterceptor({ execute: (call) => call({ signal }) }));
+    void run(unaryRequest());
+    expect(ConnectError.from(at(0).request.signal.reason).code).toBe(code);
+  });
+
+  it("an abort of the caller reaches a run with its reason, though the policy passes it on without", async () => {
+    const own = new AbortController();
+    const policy: CallPolicy = {
+      execute(run, signal) {
+        signal?.addEventListener("abort", () => own.abort());
+        return run({ signal: own.signal });
+      },
+    };
+    const { run, at } = deferredCalls(policyInterceptor(policy));
+    const controller = new AbortController();
+    const failed = errorOf(run(unaryRequest({ signal: controller.signal })));
+    controller.abort(canceled);
+    expect([await failed, at(0).request.signal.reason]).toEqual([canceled, canceled]);
+    expect(getEventListeners(own.signal, "abort")).toEqual([]);
+  });
+
+  it.each([null, "text", {}, { stream: false }, { message: {} }, { stream: true, message: {} }])(
+    "refuses %j as the response of a unary call",
+    async (result) => {
+      const run = policyInterceptor({ execute: async () => result })(async () => unaryResponse());
+      expect((await errorOf(run(unaryRequest()))).code).toBe(Code.Internal);
+    },
+  );
 
   it("does not let it run a call that is over, nor makes an unhandled rejection of what it ignores", async () => {
     let again: (() => Promise<unknown>) | undefined;
@@ -355,6 +422,37 @@ describe("policyInterceptor with streams", () => {
     expect((await failed).code).toBe(Code.DeadlineExceeded);
     expect(ConnectError.from(signals[0]?.reason).code).toBe(Code.DeadlineExceeded);
     expect(getEventListeners(request.signal, "abort")).toEqual([]);
+  });
+
+  it("a stream that has not answered when the policy gives up is cancelled, and its late answer is for nobody", async () => {
+    const { promise, resolve } = Promise.withResolvers<StreamResponse>();
+    const signals: AbortSignal[] = [];
+    const policy: CallPolicy = {
+      async execute(run) {
+        run({}).catch(() => {});
+        throw unavailable;
+      },
+    };
+    const run = policyInterceptor(policy)(({ signal }) => {
+      signals.push(signal);
+      return promise;
+    });
+    expect(await errorOf(run(requestOf("list")))).toBe(unavailable);
+    expect(signals[0]?.aborted).toBe(true);
+    resolve(streamResponse(words("late")));
+    await settle();
+  });
+
+  it("a request stream that a run closed without reading it is not sent again either", async () => {
+    let runs = 0;
+    const run = policyInterceptor(retrying(2))(async ({ message }) => {
+      runs += 1;
+      await (message as AsyncIterable<StringValue>)[Symbol.asyncIterator]().return?.();
+      throw unavailable;
+    });
+    const failed = errorOf(run(requestOf("upload")));
+    for (let attempt = 0; attempt < 3; attempt++) await later(10);
+    expect([(await failed).cause, runs]).toEqual([unavailable, 1]);
   });
 
   it("a bidirectional stream is handed over with its headers, as its messages may wait for each other", async () => {

@@ -154,7 +154,10 @@ describe("createRateLimit with maxWaitMs", () => {
     const { calls, run } = deferredCalls(limit.interceptor);
     for (const endpoint of ["a", "b", "c"]) void run(unaryRequest({ endpoint }));
     nowMs = 150;
+    const waits: number[] = [];
+    limit.onEvent(({ waitMs }) => waits.push(waitMs));
     void run(unaryRequest({ endpoint: "d" }));
+    expect(waits).toEqual([100]);
     expect(urls(calls)).toEqual(["a", "b"]);
     await late.advance(100);
     expect(urls(calls)).toEqual(["a", "b", "c"]);
@@ -203,6 +206,11 @@ describe("createRateLimit with maxWaitMs", () => {
     const controller = new AbortController();
     const { signal } = controller;
     void run(unaryRequest({ endpoint: "a" }));
+    const gone = new AbortController();
+    const first = errorOf(run(unaryRequest({ signal: gone.signal })));
+    gone.abort(canceled);
+    await first;
+    expect(clock.pending).toBe(0);
     const leaving = errorOf(run(unaryRequest({ signal })));
     controller.abort(canceled);
     const next = run(unaryRequest({ endpoint: "b" }));

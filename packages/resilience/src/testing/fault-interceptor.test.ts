@@ -159,6 +159,25 @@ describe("faults", () => {
     expect([await failed, clock.pending]).toEqual([canceled, 0]);
   });
 
+  it.each([
+    { title: "a unary call, however many messages there may be", request: unaryRequest(), stallAfter: 2 },
+    { title: "a stream without messages", request: streamRequest(), stallAfter: 0 },
+  ])("$title stalls without having run", async ({ request, stallAfter }) => {
+    const { run, reached, clock } = faulty({ stallRate: 1, stallAfter });
+    const failed = errorOf(run(request));
+    await clock.waitForSleep();
+    expect(reached).toEqual([]);
+    await clock.advance(60_000);
+    expect((await failed).rawMessage).toBe("injected stall, given up after 60000 ms");
+  });
+
+  it("a stream that ends before its messages are counted does not stall", async () => {
+    const { run, clock } = faulty({ stallRate: 1, stallAfter: 5 });
+    const values: unknown[] = [];
+    for await (const message of ((await run(streamRequest())) as StreamResponse).message) values.push(message);
+    expect([values.length, clock.pending]).toEqual([3, 0]);
+  });
+
   it("a plan decides by method and number", async () => {
     const refused = new ConnectError("refused", Code.PermissionDenied);
     const seen: unknown[] = [];
