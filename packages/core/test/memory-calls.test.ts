@@ -82,6 +82,23 @@ describe("the end of a unary call", () => {
     expect(context?.signal).toBe(context?.signal);
   });
 
+  it("an error that a handler throws again stays as it is, and arrives the same each time", async () => {
+    const refusal = new ConnectError("no", Code.FailedPrecondition, { "x-why": "rain" });
+    const { server } = serveUnary((_, { responseTrailer }) => {
+      responseTrailer.set("x-late", "tail");
+      throw refusal;
+    });
+    const transport = server.connect();
+    for (let time = 0; time < 3; time++) {
+      const error = await transport.unary(unary, undefined, undefined, undefined, {}).catch((reason) => reason);
+      expect([...error.metadata]).toEqual([
+        ["x-late", "tail"],
+        ["x-why", "rain"],
+      ]);
+    }
+    expect([...refusal.metadata]).toEqual([["x-why", "rain"]]);
+  });
+
   it("a handler's time-out counts down from the call, whenever it is asked for", async () => {
     let context: HandlerContext | undefined;
     const { server, clock } = serveUnary((_, given) => {

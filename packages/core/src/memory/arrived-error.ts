@@ -19,7 +19,9 @@ export function arrivedError(thrown: unknown, context: CallContext | undefined):
     metadata.append(name, value);
   });
   try {
-    return errorFromJson(errorToJson(error, undefined), metadata, error);
+    // errorFromJson adds the metadata to its fallback: to the handler's own error, which it may throw again.
+    const fallback = new ConnectError(error.rawMessage, error.code);
+    return errorFromJson(errorToJson(error, undefined), metadata, fallback);
   } catch (reason) {
     const text = reason instanceof Error ? reason.message : String(reason);
     return new ConnectError(`failed to serialize Connect Error: ${text}`, Code.Internal);
