@@ -34,6 +34,10 @@ export type { CallVerdict, CircuitKind } from "./circuit-state.ts";
 export { verdictOnError } from "./circuit-verdict.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { isConnectionLost } from "./connection-lost.ts";
+export { clientDeadline, serverDeadline } from "./deadline.ts";
+export { DeadlineError } from "./deadline-error.ts";
+export { timeLeftMs } from "./deadline-key.ts";
+export type { DeadlineLimits, DeadlineOptions } from "./deadline-options.ts";
 export { hedging } from "./hedging.ts";
 export type { HedgeEvent, HedgingOptions } from "./hedging-options.ts";
 export { isIdempotent } from "./idempotency.ts";
@@ -44,6 +48,7 @@ export {
   type PolicyInterceptorOptions,
   policyInterceptor,
 } from "./policy-interceptor.ts";
+export { type CallPropagation, createCallPropagation, type PropagationOptions } from "./propagation.ts";
 export { createRateLimit, type RateLimit, type RateLimitEvent, type RateLimitSnapshot } from "./rate-limit.ts";
 export type { LimitedHttpRequest, LimitedHttpResponse } from "./rate-limit-answer.ts";
 export { RateLimitError } from "./rate-limit-error.ts";
@@ -70,6 +75,7 @@ export { isUnprocessed, markUnprocessed } from "./unprocessed.ts";
 
 // For servers and interceptors, which meet in these context values.
 
+export { type CallDeadline, deadlineKey } from "./deadline-key.ts";
 export { nodePeer, socketPeer } from "./node-peer.ts";
 export { type Peer, type PeerTls, peerKey } from "./peer.ts";
 export { type VerifiedIdentity, verifiedIdentityKey } from "./verified-identity.ts";
