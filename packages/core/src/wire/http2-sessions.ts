@@ -199,6 +199,12 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     async request(method, path, headers) {
       for (let attempt = 1; ; attempt++) {
         const live = await acquire();
+        // It may have ended in the meantime; some versions of Node tell only through the stream, others throw.
+        if (!isUsable(live)) {
+          if (attempt === maxAttempts) throw connectionFailed(endpoint, "http", "it ended before the call was sent");
+          retire(live);
+          continue;
+        }
         try {
           const stream = live.session.request({ ...headers, ":method": method, ":path": path });
           track(live, stream);
