@@ -30,12 +30,14 @@ function chainCase(interceptors: readonly Interceptor[]): TimedCase {
     kind: "timed",
     async check() {
       let reached = 0;
+      const header = [...request.header];
       const counted = applyInterceptors((passed) => {
         reached++;
         return noOpCall(passed);
       }, interceptors);
       assert.equal(await counted(request), response, "another response came back");
       assert.equal(reached, 1, "the call was made another number of times");
+      assert.deepEqual([...request.header], header, "the next call would find other headers");
     },
     async run(calls) {
       let answers = 0;

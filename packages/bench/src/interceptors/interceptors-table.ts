@@ -1,7 +1,12 @@
-import type { Table } from "../table.ts";
+import type { Goal, Table } from "../table.ts";
 import { chainMeasure, chainVariant } from "./chain-variant.ts";
-import { cockatielRetryBreaker, policyVariants } from "./policy-variants.ts";
-import { resilienceVariants, retryBreaker } from "./resilience-variants.ts";
+import {
+  cockatielRetryBreaker,
+  cockatielTimeoutAggressive,
+  cockatielTimeoutCooperative,
+  policyVariants,
+} from "./policy-variants.ts";
+import { deadlineToRateLimit, resilienceVariants, retryBreaker } from "./resilience-variants.ts";
 
 const emptyChain = "empty chain";
 
@@ -21,5 +26,8 @@ export const interceptorsTable: Table = {
   ],
   goals: [
     { measure: chainMeasure, of: retryBreaker, to: cockatielRetryBreaker, ratio: "cost", bound: { atMost: 0.1 } },
+    ...[cockatielTimeoutCooperative, cockatielTimeoutAggressive].map(
+      (to): Goal => ({ measure: chainMeasure, of: deadlineToRateLimit, to, ratio: "cost", bound: { atMost: 0.5 } }),
+    ),
   ],
 };

@@ -17,7 +17,7 @@ export const request: UnaryRequest = {
   requestMethod: "POST",
   url: `http://localhost/${EchoService.typeName}/${method.name}`,
   signal: new AbortController().signal,
-  header: new Headers(),
+  header: new Headers({ "Content-Type": "application/proto", "Connect-Protocol-Version": "1" }),
   contextValues: createContextValues(),
   message: smallItem,
 };

@@ -1,16 +1,21 @@
-import { createCircuitBreaker, createRateLimit, retry } from "@cpg/resilience";
+import { clientDeadline, createCircuitBreaker, createRateLimit, retry } from "@cpg/resilience";
 import type { Variant } from "../table.ts";
 import { chainVariant } from "./chain-variant.ts";
 
 export const retryBreaker = "retry + breaker";
+export const deadlineToRateLimit = "deadline + retry + breaker + rate limit";
 
+const deadline = () => clientDeadline({ defaultMs: 10_000 });
+const breaker = () => createCircuitBreaker().interceptor;
 /** So many a second that none is too many here. */
-const limit = 1e9;
+const rateLimit = () => createRateLimit({ limit: 1e9 }).interceptor;
 
-/** Ours, with the settings that they have if nobody sets any; the first is outermost. */
+/** Ours; where there is no need to set anything, nothing is set. The first is outermost. */
 export const resilienceVariants: readonly Variant[] = [
+  chainVariant("deadline", () => ({ interceptors: [deadline()] })),
   chainVariant("retry", () => ({ interceptors: [retry()] })),
-  chainVariant("breaker", () => ({ interceptors: [createCircuitBreaker().interceptor] })),
-  chainVariant("rate limit", () => ({ interceptors: [createRateLimit({ limit }).interceptor] })),
-  chainVariant(retryBreaker, () => ({ interceptors: [retry(), createCircuitBreaker().interceptor] })),
+  chainVariant("breaker", () => ({ interceptors: [breaker()] })),
+  chainVariant("rate limit", () => ({ interceptors: [rateLimit()] })),
+  chainVariant(retryBreaker, () => ({ interceptors: [retry(), breaker()] })),
+  chainVariant(deadlineToRateLimit, () => ({ interceptors: [deadline(), retry(), breaker(), rateLimit()] })),
 ];
