@@ -28,7 +28,7 @@ function failureOf(act: () => unknown): unknown {
     act();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.constructor : error;
+    return error instanceof TypeError ? "TypeError" : error;
   }
 }
 
@@ -89,7 +89,7 @@ describe("readRevocationLists", () => {
     const cut = fc.nat(der.length - 1).map((length) => der.subarray(0, length));
     fc.assert(
       fc.property(fc.oneof(damaged, cut, fc.uint8Array()), (bytes) => {
-        expect(failureOf(() => readRevocationLists(pemOf(bytes)))).toBeOneOf([undefined, TypeError]);
+        expect(failureOf(() => readRevocationLists(pemOf(bytes)))).toBeOneOf([undefined, "TypeError"]);
       }),
       { numRuns: 2_000 },
     );

@@ -17,7 +17,7 @@ export async function oddCertificate(options: OddCertificate): Promise<string> {
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       keys,
-      name: subject,
+      name: new x509.Name(subject),
       serialNumber: "00f1",
       notBefore: new Date("2024-01-01"),
       notAfter: new Date("2034-01-01"),
