@@ -109,3 +109,13 @@ export async function startNodeServer(
     },
   };
 }
+
+const startHttp1 = (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "1.1" });
+const startHttp2 = (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "2" });
+
+export const servers = [
+  ["@cpg/core, HTTP/1.1", "1.1", startCoreServer],
+  ["@cpg/core, HTTP/2", "2", startCoreServer],
+  ["node:https and connect-node", "1.1", startHttp1],
+  ["node:http2 and connect-node", "2", startHttp2],
+] as const satisfies readonly (readonly [string, HttpVersion, (options: WhoServerOptions) => Promise<WhoServer>])[];
