@@ -73,7 +73,7 @@ export async function startCoreServer(options: WhoServerOptions): Promise<WhoSer
 }
 
 /** Behind Node's own servers, called by the transports of connect-node. */
-export async function startNodeServer(
+async function startNodeServer(
   options: WhoServerOptions & { readonly httpVersion: HttpVersion },
 ): Promise<WhoServer> {
   const { tls, auth, gate, httpVersion } = options;
