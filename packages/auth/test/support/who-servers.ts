@@ -73,9 +73,7 @@ export async function startCoreServer(options: WhoServerOptions): Promise<WhoSer
 }
 
 /** Behind Node's own servers, called by the transports of connect-node. */
-async function startNodeServer(
-  options: WhoServerOptions & { readonly httpVersion: HttpVersion },
-): Promise<WhoServer> {
+async function startNodeServer(options: WhoServerOptions & { readonly httpVersion: HttpVersion }): Promise<WhoServer> {
   const { tls, auth, gate, httpVersion } = options;
   const handler = connectNodeAdapter({
     routes: (router) => router.service(WhoService, createWho()),
