@@ -40,22 +40,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-async function rotateFiles(certificates: readonly IssuedCertificate[]): Promise<Rotation> {
-  const paths = { cert: join(folder, "tls.crt"), key: join(folder, "tls.key"), ca: join(folder, "ca.crt") };
-  const write = async (generation: number) => {
-    for (const name of ["cert", "key"] as const) {
-      await writeFile(`${paths[name]}.new`, certificates[generation]?.[name] ?? "");
-      await rename(`${paths[name]}.new`, paths[name]);
-    }
-  };
+/** @param show - makes the certificate at this place the newest for the source. */
+function rotationOf(source: TlsSource, show: (place: number) => Promise<unknown>): Rotation {
   let newest = 0;
-  let onApplied = () => {};
-  await writeFile(paths.ca, authority.ca);
-  await write(0);
-  const source = await watchTlsFiles({
-    ...paths,
-    refreshMs: 0,
-    onReload: (reload) => reload.kind === "applied" && onApplied(),
+  let onUpdate = () => {};
+  // The first to hear of it: servers and clients use it from the same moment.
+  source.tls.updates(() => {
+    newest++;
+    onUpdate();
   });
   return {
     source,
@@ -63,34 +55,37 @@ async function rotateFiles(certificates: readonly IssuedCertificate[]): Promise<
       return newest;
     },
     async rotate() {
-      const applied = new Promise<void>((resolve) => {
-        onApplied = resolve;
+      const updated = new Promise<void>((resolve) => {
+        onUpdate = resolve;
       });
-      await write(newest + 1);
-      await applied;
-      newest++;
+      await show(newest + 1);
+      await updated;
     },
     [Symbol.asyncDispose]: () => source.close(),
   };
 }
 
-async function rotateFunction(certificates: readonly IssuedCertificate[]): Promise<Rotation> {
-  let loaded = 0;
-  let newest = 0;
-  const load = () => ({ ...certificates[loaded], ca: authority.ca });
-  const source = await createTlsSource({ load, refreshMs: 0 });
-  return {
-    source,
-    get newest() {
-      return newest;
-    },
-    async rotate() {
-      loaded++;
-      expect(await source.reload()).toEqual({ kind: "applied" });
-      newest++;
-    },
-    [Symbol.asyncDispose]: () => source.close(),
+async function rotateFiles(certificates: readonly IssuedCertificate[]): Promise<Rotation> {
+  const paths = { cert: join(folder, "tls.crt"), key: join(folder, "tls.key"), ca: join(folder, "ca.crt") };
+  const write = async (place: number) => {
+    for (const name of ["cert", "key"] as const) {
+      await writeFile(`${paths[name]}.new`, certificates[place]?.[name] ?? "");
+      await rename(`${paths[name]}.new`, paths[name]);
+    }
   };
+  await writeFile(paths.ca, authority.ca);
+  await write(0);
+  return rotationOf(await watchTlsFiles({ ...paths, refreshMs: 0 }), write);
+}
+
+async function rotateFunction(certificates: readonly IssuedCertificate[]): Promise<Rotation> {
+  let shown = 0;
+  const load = () => ({ ...certificates[shown], ca: authority.ca });
+  const source = await createTlsSource({ load, refreshMs: 0 });
+  return rotationOf(source, (place) => {
+    shown = place;
+    return source.reload();
+  });
 }
 
 /** What a client's connection had to see, and saw. */
@@ -160,22 +155,24 @@ describe("certificates that change on both sides while calls run", { timeout: 60
       return { identity: answers === 2 ? "CN=client" : "somebody else" };
     };
 
-    let sent = 0;
-    let rotated = Promise.resolve();
+    const rotations = [Promise.resolve()];
     const rotate = async () => {
       await Promise.all([ofServer.rotate(), ofClient.rotate()]);
     };
+    let sent = 0;
     const caller = async () => {
       while (sent < calls) {
         const call = sent++;
-        // They change while calls go on; the next hundred waits for that.
-        if (call % callsPerCertificate === 1 && call > 1) rotated = rotate();
-        if (call % callsPerCertificate === 0) await rotated;
+        const hundred = Math.floor(call / callsPerCertificate);
+        await rotations[hundred - 1];
+        // Those of both sides change while calls go on; the hundred after this one waits for that.
+        if (hundred > 0) rotations[hundred] ??= rotate();
         const answer = await (call % 10 === 0 ? stream() : client.unary({}));
         expect(answer.identity).toBe("CN=client");
       }
     };
     await Promise.all(Array.from({ length: callers }, caller));
+    await Promise.all(rotations);
 
     expect([ofServer.newest, ofClient.newest]).toEqual([generations - 1, generations - 1]);
     expect([...callsOf.values()].reduce((sum, count) => sum + count, 0)).toBe(calls);

@@ -53,6 +53,15 @@ describe.each(titled(carriers))("%s", bounds, (_, carrier) => {
   });
 
   it("leaves no handler behind, whatever happened to its call", async () => {
-    await seen(shared, "ended", await countOf(shared, "begun"));
+    for (const witness of [shared.witness, shared.layeredWitness]) {
+      const begun = await countOf({ witness }, "begun");
+      expect(begun).toBeGreaterThan(0);
+      await seen({ witness }, "ended", begun);
+    }
+  });
+
+  it("ends when asked to: no call that is over holds it up", async () => {
+    const reports = await Promise.all(plugins.map((plugin) => plugin.stop({ graceMs: 8_000 })));
+    expect(reports.map(({ how }) => how)).toEqual(["asked", "asked"]);
   });
 });
