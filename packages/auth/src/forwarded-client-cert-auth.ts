@@ -79,9 +79,9 @@ function readCert({ cert = "", hash }: ForwardedClientCert): PeerCertificate | u
   }
 }
 
-function certificateOf({ subject = "", uri, dns, hash }: ForwardedClientCert): PeerCertificate | undefined {
-  const name = parseDistinguishedName(subject, "commas");
-  if (name === undefined) return undefined;
+function certificateOf({ subject = "", uri, dns, hash }: ForwardedClientCert): PeerCertificate {
+  // Old proxies write "/C=US/CN=client", in which nothing is escaped: it says nothing for certain.
+  const name = parseDistinguishedName(subject, "commas") ?? [];
   return {
     subject: formatDistinguishedName(name),
     commonName: attributesOf(name, "CN"),

@@ -37,8 +37,8 @@ export interface DeadlineConfig {
 
 /** @throws {RangeError} or {TypeError} naming the option. */
 export function resolveDeadlineOptions(options: DeadlineOptions): DeadlineConfig {
-  const { methods = {}, clock = systemClock } = options;
   const common = resolveLimits(options, { defaultMs: Infinity, maxMs: Infinity }, "");
+  const { methods = {}, clock = systemClock } = options;
   if (typeof clock?.sleep !== "function") throw new TypeError(`clock must be a Clock, got ${String(clock)}`);
   const known = new WeakMap<DescMethod, MethodLimits>();
   const look = typeof methods === "function" ? askUser(methods, common) : lookUp(methods, common);

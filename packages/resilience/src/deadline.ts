@@ -4,7 +4,7 @@ import { deadlineKey } from "./deadline-key.ts";
 import { type DeadlineOptions, type MethodLimits, resolveDeadlineOptions } from "./deadline-options.ts";
 import { createDeadlineTimers } from "./internal/deadline-timers.ts";
 import { LimitedCall } from "./internal/limited-call.ts";
-import { readTimeout, writeTimeout } from "./internal/timeout-header.ts";
+import { readTimeout, usesGrpc, writeTimeout } from "./internal/timeout-header.ts";
 
 /**
  * A time limit for the calls of a client. A call without a time-out of its own gets `defaultMs`, one with a longer
@@ -31,14 +31,16 @@ export function clientDeadline(options: DeadlineOptions): Interceptor {
       return Promise.reject(error);
     }
     const { defaultMs, maxMs } = limits;
-    const askedMs = readTimeout(request.header);
+    const isGrpc = usesGrpc(request.header);
+    const askedMs = readTimeout(request.header, isGrpc);
     if (askedMs !== undefined && askedMs <= 0) return Promise.reject(deadlineExceeded(askedMs));
     const limitMs = askedMs === undefined ? defaultMs : maxMs;
     if (limitMs === Infinity || (askedMs !== undefined && askedMs <= maxMs)) return next(request);
     const header = new Headers(request.header);
-    writeTimeout(header, limitMs);
+    writeTimeout(header, limitMs, isGrpc);
     const dueMs = clock.monotonic() + limitMs;
-    const call = new LimitedCall(request.signal, { dueMs, timers, onExpire: () => deadlineExceeded(limitMs) });
+    const onExpire = () => deadlineExceeded(limitMs);
+    const call = new LimitedCall(request.signal, { dueMs, timers, onExpire, abortAtEnd: false });
     return call.run(next, request, header);
   };
 }
@@ -78,6 +80,7 @@ export function serverDeadline(options: DeadlineOptions): Interceptor {
       dueMs,
       timers: limitMs === askedMs ? undefined : timers,
       onExpire: () => deadlineExceeded(limitMs),
+      abortAtEnd: true,
     });
     return call.run(next, request, header);
   };

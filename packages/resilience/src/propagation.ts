@@ -84,6 +84,7 @@ export function createCallPropagation(options: PropagationOptions = {}): CallPro
       dueMs: incoming.dueMs - marginMs,
       timers: marginMs > 0 && leftMs < askedMs ? timers : undefined,
       onExpire: () => deadlineExceeded(leftMs, true),
+      abortAtEnd: false,
       onEnd: incoming.leave,
     });
     incoming.enter(call);

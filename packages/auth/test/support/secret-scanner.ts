@@ -6,8 +6,8 @@ export interface SecretScanner {
   find(text: string): string | undefined;
 }
 
-/** So much of a secret in a row is a leak. */
-const pieceLength = 12;
+/** So much of a secret in a row is a leak: as much as errors of JSON.parse show of what they could not read. */
+const pieceLength = 10;
 
 /** Finds secrets as they are, percent-encoded, and in hexadecimal, base64 and base64url, also from the middle of a text. */
 export function createSecretScanner(): SecretScanner {

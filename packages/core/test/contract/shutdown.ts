@@ -34,10 +34,10 @@ async function refusal(contract: Caller): Promise<ConnectError> {
   throw new Error("no call was refused");
 }
 
-/** Ends a plugin in whose hands there is one call of each kind; all of them fail with `unavailable`. */
+/** Ends a plugin in whose hands there are calls of each kind; all of them fail with `unavailable`. */
 async function cutsCalls(carrier: Carrier, act: "wait" | "stubborn", end: (plugin: StartedPlugin) => Promise<unknown>) {
   const { plugin, contract, witness } = await start(carrier);
-  const some = carried(carrier);
+  const some = carried(carrier).flatMap((kind) => [kind, kind, kind]);
   const calls = some.map((kind: Kind) =>
     kind.call(contract, { act, key: "cut" }, {}, 1).then(
       () => "succeeded",

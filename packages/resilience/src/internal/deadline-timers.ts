@@ -44,10 +44,11 @@ export function createDeadlineTimers(clock: Clock): DeadlineTimers {
     const nowMs = clock.monotonic();
     let expiring = newest;
     newest = undefined;
+    while (expiring?.older !== undefined) expiring = expiring.older;
     while (expiring !== undefined) {
-      const { older } = expiring;
+      const { newer } = expiring;
       startTimer(expiring, nowMs);
-      expiring = older;
+      expiring = newer;
     }
   };
   const startTimer = (expiring: Expiring, nowMs: number): void => {

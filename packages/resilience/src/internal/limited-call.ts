@@ -18,6 +18,8 @@ export interface CallLimit {
   /** Undefined: the limit is kept by the signal of the request. */
   readonly timers: DeadlineTimers | undefined;
   readonly onExpire: () => ConnectError;
+  /** Whether the signal aborts even when a unary call has succeeded: handlers may have left something that listens to it. */
+  readonly abortAtEnd: boolean;
   /** The call has ended, whatever the way. */
   readonly onEnd?: ((call: LimitedCall) => void) | undefined;
 }
@@ -28,7 +30,8 @@ export interface CallLimit {
  * does not look at its signal keeps nobody waiting.
  *
  * The signal aborts with that of the request, for its reason. If that is a deadline, the call is cut; any other abort is
- * left to those further in, so that work which goes on is not taken for ended. It also aborts when the call has ended.
+ * left to those further in, so that work which goes on is not taken for ended. It also aborts when the call has ended,
+ * except for unary calls that succeed, if they need not.
  * A class, since every call with a deadline makes one.
  */
 export class LimitedCall extends Expiring {
@@ -70,7 +73,7 @@ export class LimitedCall extends Expiring {
       try {
         next({ ...request, header, signal: this.controller.signal }).then((response) => {
           resolve(response.stream ? this.guard(response) : response);
-          if (!response.stream) this.end();
+          if (!response.stream) this.succeed();
         }, fail);
       } catch (reason) {
         fail(reason);
@@ -100,11 +103,21 @@ export class LimitedCall extends Expiring {
 
   private end(reason: unknown = callEnded): void {
     if (this.ended) return;
+    this.release();
+    this.controller.abort(reason);
+  }
+
+  /** Aborting a signal costs more than all else here. */
+  private succeed(): void {
+    if (this.limit.abortAtEnd) this.end();
+    else if (!this.ended) this.release();
+  }
+
+  private release(): void {
     this.ended = true;
     this.parent.removeEventListener("abort", this);
     this.limit.timers?.end(this);
     this.limit.onEnd?.(this);
-    this.controller.abort(reason);
   }
 
   private guard(response: StreamResponse): StreamResponse {
