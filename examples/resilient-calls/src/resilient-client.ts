@@ -1,14 +1,7 @@
 import { Code, type Interceptor } from "@connectrpc/connect";
 import { createPluginClient } from "@cpg/core";
 import { kv } from "@cpg/example-kv";
-import {
-  type CircuitBreaker,
-  clientDeadline,
-  createCircuitBreaker,
-  type RetryEvent,
-  type RetryOptions,
-  retry,
-} from "@cpg/resilience";
+import { clientDeadline, createCircuitBreaker, type RetryEvent, type RetryOptions, retry } from "@cpg/resilience";
 
 /** A get may be repeated, although kv.proto does not say so. All else is, if it is proven that it did not run. */
 const repeatGets: RetryOptions["retryIf"] = ({ code }, { method }) =>
@@ -16,7 +9,7 @@ const repeatGets: RetryOptions["retryIf"] = ({ code }, { method }) =>
 
 /** A client of the KV plugin that shows no credentials, and keeps its calls short, safe and away from what is down. */
 export function createResilientClient(endpoint: string, onRetry: (event: RetryEvent) => void) {
-  const breaker: CircuitBreaker = createCircuitBreaker({ failureThreshold: 5, openMs: 2_500, successThreshold: 2 });
+  const breaker = createCircuitBreaker({ failureThreshold: 5, openMs: 2_500, successThreshold: 2 });
   // The first is outermost: the deadline is for all attempts together, and the breaker sees each of them.
   const interceptors: readonly Interceptor[] = [
     clientDeadline({ defaultMs: 2_000, maxMs: 60_000 }),
@@ -29,5 +22,7 @@ export function createResilientClient(endpoint: string, onRetry: (event: RetryEv
     }),
     breaker.interceptor,
   ];
-  return { breaker, client: createPluginClient({ endpoint, plugins: { kv }, interceptors }) };
+  // A client of a plugin has a time-out of its own, 60 s, which would leave nothing for the default of the deadline.
+  const client = createPluginClient({ endpoint, plugins: { kv }, interceptors, callTimeoutMs: 0 });
+  return { breaker, client };
 }

@@ -2,7 +2,7 @@ import { type AuthEvent, type ClientTls, clientTls, createMtlsAuth, serverTls } 
 import { createCertificateAuthority, type IssuedCertificate } from "@cpg/auth/testing";
 import { systemClock } from "@cpg/resilience";
 import { describe, expect, it } from "vitest";
-import { type HttpVersion, startCoreServer, startNodeServer, type WhoServerOptions } from "./support/who-servers.ts";
+import { servers } from "./support/who-servers.ts";
 import { askWho, knownAs, noConnection, refusedBoth } from "./support/who-service.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -36,21 +36,6 @@ const selfSigned: IssuedCertificate = await createCertificateAuthority({ commonN
 const material = { ...server, ca: authority.ca };
 const client = (shown?: IssuedCertificate): ClientTls => clientTls({ ...shown, ca: authority.ca });
 const trust = { spiffe: { trustDomains: ["example.test"] } };
-
-const servers = [
-  ["@cpg/core, HTTP/1.1", "1.1", startCoreServer],
-  ["@cpg/core, HTTP/2", "2", startCoreServer],
-  [
-    "node:https and connect-node, HTTP/1.1",
-    "1.1",
-    (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "1.1" }),
-  ],
-  [
-    "node:http2 and connect-node, HTTP/2",
-    "2",
-    (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "2" }),
-  ],
-] as const satisfies readonly (readonly [string, HttpVersion, unknown])[];
 
 describe.each(servers)("createMtlsAuth behind %s", (_, httpVersion, start) => {
   it("knows callers by their certificates, of an authority or one below it, in unary calls and streams", async () => {

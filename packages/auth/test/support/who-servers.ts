@@ -73,9 +73,7 @@ export async function startCoreServer(options: WhoServerOptions): Promise<WhoSer
 }
 
 /** Behind Node's own servers, called by the transports of connect-node. */
-export async function startNodeServer(
-  options: WhoServerOptions & { readonly httpVersion: HttpVersion },
-): Promise<WhoServer> {
+async function startNodeServer(options: WhoServerOptions & { readonly httpVersion: HttpVersion }): Promise<WhoServer> {
   const { tls, auth, gate, httpVersion } = options;
   const handler = connectNodeAdapter({
     routes: (router) => router.service(WhoService, createWho()),
@@ -109,3 +107,13 @@ export async function startNodeServer(
     },
   };
 }
+
+const startHttp1 = (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "1.1" });
+const startHttp2 = (options: WhoServerOptions) => startNodeServer({ ...options, httpVersion: "2" });
+
+export const servers = [
+  ["@cpg/core, HTTP/1.1", "1.1", startCoreServer],
+  ["@cpg/core, HTTP/2", "2", startCoreServer],
+  ["node:https and connect-node", "1.1", startHttp1],
+  ["node:http2 and connect-node", "2", startHttp2],
+] as const satisfies readonly (readonly [string, HttpVersion, (options: WhoServerOptions) => Promise<WhoServer>])[];
