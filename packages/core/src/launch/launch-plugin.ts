@@ -75,7 +75,10 @@ export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposab
   stop(options?: StopOptions): Promise<ExitReport>;
   /** Ends the plugin at once. Cuts a `stop` short that is under way. */
   kill(): Promise<ExitReport>;
-  /** How calls travel to the plugin on connections of their own. Does no I/O by itself; the caller closes it. */
+  /**
+   * How calls travel to the plugin on connections of their own, as those of its clients do, but without interceptors. Does no
+   * I/O by itself; the caller closes it.
+   */
   openTransport(): CallTransport;
 }
 
@@ -116,8 +119,9 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   }
   const { interceptors, tls } = options;
   const control = { endpoint: direct ?? endpoint, controlToken, interceptors, tls, clock };
+  let httpVersion: PluginConnection["httpVersion"];
   const settle = async (): Promise<RuntimeIdentity | undefined> => {
-    await client.connect({ signal });
+    ({ httpVersion } = await client.connect({ signal }));
     return host && (await assignIdentity({ ...control, host, signal }));
   };
   const settled = settle();
@@ -184,9 +188,10 @@ export async function launchPlugin<const Plugins extends PluginSet>(
       return killing;
     },
     openTransport() {
-      if (direct !== undefined) return direct.open({ clock });
-      const httpVersion = options.httpVersion === "2" ? "2" : "1.1";
-      return openCallTransport({ endpoint: parseEndpoint(endpoint), httpVersion, tls: options.tls, clock });
+      const { protocol, json, callTimeoutMs, maxMessageBytes, connectTimeoutMs, compression } = options;
+      if (direct !== undefined) return direct.open({ callTimeoutMs, maxMessageBytes, clock });
+      const choices = { protocol, json, callTimeoutMs, maxMessageBytes, connectTimeoutMs, compression, tls, clock };
+      return openCallTransport({ ...choices, endpoint: parseEndpoint(endpoint), httpVersion: httpVersion ?? "1.1" });
     },
     async [Symbol.asyncDispose]() {
       await launched.stop();

@@ -155,13 +155,8 @@ export function createConnection(socket: Socket, options: ConnectionOptions, eve
       }
     },
     cut() {
-      if (state.kind === "http2") {
-        state.session.destroy();
-        // One turn later the session's last frame has been written.
-        setImmediate(() => socket.destroy());
-      } else {
-        socket.destroy();
-      }
+      // Not the session of HTTP/2: it would reset its streams with NO_ERROR, which tells their callers nothing.
+      socket.destroy();
     },
   };
 

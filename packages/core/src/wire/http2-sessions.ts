@@ -1,4 +1,10 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { ConnectError } from "@connectrpc/connect";
@@ -179,10 +185,20 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
         beat(live, live.heartbeat.signal).catch(() => {}); // stopped
       }
     }
+    let answered = false;
     stream.once("response", () => {
+      answered = true;
       live.lastAliveMs = clock.monotonic();
     });
+    // A server may answer in full before it has read the request; Connect then writes no more and leaves the stream open.
+    stream.once("end", () => {
+      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
     stream.once("close", () => {
+      // A server that ends its session may leave a stream without an answer and without an error: its call would wait for ever.
+      if (!answered && stream.errored === null && stream.rstCode === constants.NGHTTP2_NO_ERROR) {
+        stream.emit("error", connectionFailed(endpoint, "call", "the peer ended it without an answer"));
+      }
       live.streams--;
       if (live.streams > 0) return;
       live.heartbeat?.abort();

@@ -8,6 +8,7 @@ import {
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
+import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { peerKey } from "@cpg/resilience";
 import { peerOf } from "../listener/connection-peer.ts";
@@ -16,6 +17,7 @@ import { checkMessageBytes, DEFAULT_MAX_MESSAGE_BYTES } from "./call-transport-o
 import { bodyOf, endUnreadRequest } from "./end-unread-request.ts";
 import { receivedCompression } from "./received-compression.ts";
 import { authorityKey, authorityOf } from "./request-authority.ts";
+import { requestSignal } from "./request-signal.ts";
 import { limitTimeout } from "./timeout-header.ts";
 
 export interface RpcHandlerOptions {
@@ -88,8 +90,8 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
     }
     limitTimeout(universal.header);
     endUnreadRequest(request, response);
-    handler({ ...universal, body: bodyOf(request) })
-      .then((answer) => universalResponseToNodeResponse(answer, response))
+    handler({ ...universal, body: bodyOf(request), signal: requestSignal(request, response) })
+      .then((answer) => universalResponseToNodeResponse(keepingConnection(answer), response))
       .catch((reason: unknown) => {
         if (!isAbandoned(request, ConnectError.from(reason).code)) onError(reason);
         response.destroy();
@@ -101,6 +103,17 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
 export function pathOf({ url = "" }: NodeServerRequest): string {
   const query = url.indexOf("?");
   return query < 0 ? url : url.slice(0, query);
+}
+
+/**
+ * Connect closes the connection with its refusal of a stream that needs HTTP/2. A caller that is still sending would lose
+ * the answer by that; `endUnreadRequest` sees to the rest of the request.
+ */
+function keepingConnection(answer: UniversalServerResponse): UniversalServerResponse {
+  if (!answer.header?.has("connection")) return answer;
+  const header = new Headers(answer.header);
+  header.delete("connection");
+  return { ...answer, header };
 }
 
 /** The caller went away: its own affair, not an error of this server. */
