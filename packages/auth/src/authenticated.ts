@@ -19,7 +19,8 @@ export interface AuthenticatedOptions extends ServerAuthOptions, AuthEventOption
 
 /**
  * A handler of plain Node requests that only those reach whose credential holds; `getAuth(request)` tells whose. Others get
- * 401, or 503 when nobody can tell now, and a JSON body with `code` and `message`.
+ * 401, or 503 when nobody can tell now, and a JSON body with `code` and `message`. Its events go to the `onEvent` given here;
+ * that of the provider hears of calls only.
  */
 export function authenticated<Request extends NodeRequest, Response extends NodeResponse>(
   provider: AuthProvider,

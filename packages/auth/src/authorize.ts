@@ -16,8 +16,8 @@ export interface AuthorizationRule {
   /** Any of these. Default: whoever it is. */
   readonly identities?: readonly IdentityMatch[] | undefined;
   /**
-   * Each of these claims has to be there: equal to the value, a list that holds it, or a space-separated list that does
-   * (as `scope` of OAuth); or what a function says of it. Default: none.
+   * Each of these claims has to be there: equal to the value, or a list that holds it; `scope`, as OAuth has it, may be a
+   * text with the values between spaces; or what a function says of it. Default: none.
    */
   readonly claims?: Readonly<Record<string, string | number | boolean | ((claim: unknown) => boolean)>> | undefined;
   /** Also for calls of nobody, if it names no identities and claims. Default false. */
@@ -133,6 +133,8 @@ function coversClaims(wanted: AuthorizationRule["claims"] = {}, claims: AuthCont
     const claim = Object.hasOwn(claims, name) ? claims[name] : undefined;
     if (typeof value === "function") return value(claim) === true;
     if (Array.isArray(claim)) return claim.includes(value);
-    return claim === value || (typeof claim === "string" && claim.split(" ").includes(String(value)));
+    if (claim === value) return true;
+    // No other claim: in a text that somebody else has chosen, "Evil admin" is not "admin".
+    return name === "scope" && typeof claim === "string" && claim.split(" ").includes(String(value));
   });
 }

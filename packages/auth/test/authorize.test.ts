@@ -13,7 +13,11 @@ const check = "connectplugin.health.v1.HealthService/Check";
 const watch = "connectplugin.health.v1.HealthService/Watch";
 const token = createTokenAuth({
   keys: [
-    { identity: "ann", value: "ann", claims: { role: "admin", groups: ["dev", "ops"], scope: "read write", level: 7 } },
+    {
+      identity: "ann",
+      value: "ann",
+      claims: { role: "admin", groups: ["dev", "ops"], scope: "read write", title: "evil admin", level: 7 },
+    },
     { identity: "bob", value: "bob" },
   ],
 });
@@ -41,6 +45,7 @@ describe("authorize", () => {
     ["a claim", [{ name: "r", claims: { role: "admin", level: 7 } }], "ann", admitted],
     ["a claim in a list", [{ name: "r", claims: { groups: "ops" } }], "ann", admitted],
     ["a claim in a scope", [{ name: "r", claims: { scope: "write" } }], "ann", admitted],
+    ["a word of a claim that is a text", [{ name: "r", claims: { title: "admin" } }], "ann", denied],
     ["a claim by function", [{ name: "r", claims: { level: (level) => Number(level) > 5 } }], "ann", admitted],
     ["one claim of two", [{ name: "r", claims: { role: "admin", groups: "hr" } }], "ann", denied],
     [
