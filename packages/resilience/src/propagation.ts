@@ -21,7 +21,10 @@ export interface PropagationOptions {
 export interface CallPropagation {
   /** For the server. Inside of `serverDeadline`, so that its limits are passed on too. */
   readonly server: Interceptor;
-  /** For the clients that handlers use. Outermost, so that no retry outlives the incoming call. */
+  /**
+   * For the clients that handlers use. Outside of `retry`, so that nothing outlives the incoming call; inside of
+   * `clientDeadline`, whose default would not count for calls that come with the time of another.
+   */
   readonly client: Interceptor;
   /**
    * Runs `work` outside of the incoming call: what it calls, starts and awaits is not cancelled with that and has none

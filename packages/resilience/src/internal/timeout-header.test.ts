@@ -23,6 +23,19 @@ describe("readTimeout", () => {
   });
 });
 
+describe("readTimeout of a protocol that is known", () => {
+  const both = { "connect-timeout-ms": "10", "grpc-timeout": "20m" };
+  it.each([
+    { header: both, isGrpc: false, ms: 10 },
+    { header: both, isGrpc: true, ms: 20 },
+    { header: both, isGrpc: undefined, ms: 10 },
+    { header: { "grpc-timeout": "20m" }, isGrpc: false, ms: undefined },
+    { header: { "connect-timeout-ms": "10" }, isGrpc: true, ms: undefined },
+  ])("of $header, isGrpc $isGrpc, is $ms", ({ header, isGrpc, ms }) => {
+    expect(readTimeout(new Headers(Object.entries(header)), isGrpc)).toBe(ms);
+  });
+});
+
 describe("writeTimeout", () => {
   it.each([
     { type: "application/proto", ms: 1_500.2, sent: { "connect-timeout-ms": "1501" } },
