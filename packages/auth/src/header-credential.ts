@@ -27,14 +27,16 @@ export function resolveHeaderPlace({ header, prefix }: HeaderPlace): HeaderPlace
   return { header: header.toLowerCase(), prefix: prefix.toLowerCase() };
 }
 
-/** Prefixes are compared without regard to case, as RFC 9110 has schemes. */
-export function readHeaderCredential(header: Headers, place: HeaderPlace): HeaderCredential {
-  const value = header.get(place.header);
+/**
+ * What stands in the value of that header; null: there is none. Prefixes are compared without regard to case, as RFC 9110
+ * has schemes.
+ */
+export function readHeaderCredential(value: string | null, { prefix }: HeaderPlace): HeaderCredential {
   if (value === null || value === "") return absent;
   let credential = value;
-  if (place.prefix !== "") {
-    const { length } = place.prefix;
-    if (value.length < length || value.slice(0, length).toLowerCase() !== place.prefix) return absent;
+  if (prefix !== "") {
+    const { length } = prefix;
+    if (value.length < length || value.slice(0, length).toLowerCase() !== prefix) return absent;
     if (value.length === length) return { kind: "malformed", reason: "the credential is missing" };
     if (value[length] !== " ") return absent;
     credential = value.slice(length).trim();

@@ -5,7 +5,7 @@ import type { AuthEventOptions } from "./auth-event.ts";
 import type { AuthOutcome, AuthProvider } from "./auth-provider.ts";
 import { type CredentialSource, type CredentialSourceOptions, createCurrentCredential } from "./credential-source.ts";
 import { defineAuthProvider } from "./define-auth-provider.ts";
-import { readHeaderCredential, resolveHeaderPlace } from "./header-credential.ts";
+import { formatHeaderCredential, readHeaderCredential, resolveHeaderPlace } from "./header-credential.ts";
 import { KeysUnavailableError } from "./jwks-source.ts";
 import { createJwtCache } from "./jwt-cache.ts";
 import { createKeyGetter, type JwtKeys, resolveAlgorithms } from "./jwt-keys.ts";
@@ -64,7 +64,7 @@ export function createJwtAuth(options: JwtAuthOptions): AuthProvider {
   const { name = "jwt", header = "authorization", prefix = "Bearer", credential, onEvent } = options;
   const place = resolveHeaderPlace({ header, prefix });
   if (name === "") throw new TypeError("name must not be empty");
-  const verify = options.keys && createVerifier(name, options.keys, options);
+  const verifier = options.keys && createVerifier(name, options.keys, options);
   const source = typeof credential === "string" ? () => credential : credential;
   const current = source && createCurrentCredential(source, options);
   const noKeys = () => new TypeError("keys must be given to use this on a server");
@@ -78,11 +78,15 @@ export function createJwtAuth(options: JwtAuthOptions): AuthProvider {
         return sendCredential({ header: place.header, prefix }, current);
       },
       authenticate({ header: headers }) {
-        if (verify === undefined) throw noKeys();
-        const read = readHeaderCredential(headers, place);
+        if (verifier === undefined) throw noKeys();
+        const value = headers.get(place.header);
+        const known = value === null ? undefined : verifier.find(value);
+        if (known !== undefined) return known;
+        const read = readHeaderCredential(value, place);
         if (read.kind === "absent") return read;
         if (read.kind === "malformed") return { kind: "refused", reason: read.reason };
-        return jwtForm.test(read.credential) ? verify(read.credential) : { kind: "absent" };
+        if (!jwtForm.test(read.credential)) return { kind: "absent" };
+        return verifier.verify(read.credential, formatHeaderCredential({ header, prefix }, read.credential));
       },
     },
     { onEvent },
@@ -90,17 +94,20 @@ export function createJwtAuth(options: JwtAuthOptions): AuthProvider {
   return {
     ...provider,
     serverInterceptor(how) {
-      if (verify === undefined) throw noKeys();
+      if (verifier === undefined) throw noKeys();
       return provider.serverInterceptor(how);
     },
   };
 }
 
-function createVerifier(
-  name: string,
-  keys: JwtKeys,
-  options: JwtAuthOptions,
-): (token: string) => AuthOutcome | Promise<AuthOutcome> {
+interface Verifier {
+  /** Who it is, if this value of the header holds a token that was verified and is valid still. */
+  find(value: string): AuthOutcome | undefined;
+  /** Says who it is; remembers it under the value that the header has as a rule. */
+  verify(token: string, value: string): AuthOutcome | Promise<AuthOutcome>;
+}
+
+function createVerifier(name: string, keys: JwtKeys, options: JwtAuthOptions): Verifier {
   const { clockSkewMs = 5_000, maxTokenAgeMs, identity = "sub", maxCachedTokens = 10_000 } = options;
   const { maxCacheMs = 300_000, clock = systemClock } = options;
   const issuer = checkNames("issuer", options.issuer);
@@ -123,7 +130,7 @@ function createVerifier(
 
   const identityOf = (claims: JWTPayload): unknown =>
     typeof identity === "function" ? identity(claims) : claims[identity];
-  const verifyNow = async (token: string): Promise<AuthOutcome> => {
+  const verifyNow = async (token: string, value: string): Promise<AuthOutcome> => {
     try {
       const { payload } = await jwtVerify(token, getKey, {
         issuer,
@@ -140,7 +147,7 @@ function createVerifier(
       const { exp = 0, iat = 0 } = payload;
       const endMs = exp * 1000 + clockSkewMs;
       const oldMs = maxTokenAgeMs === undefined ? endMs : iat * 1000 + maxTokenAgeMs + clockSkewMs;
-      cache.set(token, auth, Math.min(endMs, oldMs, clock.now() + maxCacheMs));
+      cache.set(value, auth, Math.min(endMs, oldMs, clock.now() + maxCacheMs));
       return { kind: "proved", auth };
     } catch (reason) {
       if (reason instanceof KeysUnavailableError) return { kind: "unavailable", reason: reason.message };
@@ -148,14 +155,19 @@ function createVerifier(
     }
   };
 
-  return (token) => {
-    const auth = cache.get(token, clock.now());
-    if (auth !== undefined) return { kind: "proved", auth };
-    const under = verifying.get(token);
-    if (under !== undefined) return under;
-    const outcome = verifyNow(token).finally(() => verifying.delete(token));
-    verifying.set(token, outcome);
-    return outcome;
+  const find = (value: string): AuthOutcome | undefined => {
+    const auth = cache.get(value, clock.now());
+    return auth && { kind: "proved", auth };
+  };
+  return {
+    find,
+    verify(token, value) {
+      const known = find(value) ?? verifying.get(token);
+      if (known !== undefined) return known;
+      const outcome = verifyNow(token, value).finally(() => verifying.delete(token));
+      verifying.set(token, outcome);
+      return outcome;
+    },
   };
 }
 

@@ -6,11 +6,11 @@ interface Entry {
   readonly untilMs: number;
 }
 
-/** Tokens that have been verified. */
+/** Tokens that have been verified, by the value of the header that they come in. */
 export interface JwtCache {
   readonly size: number;
-  get(token: string, nowMs: number): AuthContext | undefined;
-  set(token: string, auth: AuthContext, untilMs: number): void;
+  get(value: string, nowMs: number): AuthContext | undefined;
+  set(value: string, auth: AuthContext, untilMs: number): void;
 }
 
 /**
@@ -23,22 +23,22 @@ export function createJwtCache(maxTokens: number): JwtCache {
     get size() {
       return entries.size;
     },
-    get(token, nowMs) {
-      const entry = entries.get(token);
+    get(value, nowMs) {
+      const entry = entries.get(value);
       if (entry === undefined) return undefined;
       if (nowMs < entry.untilMs) return entry.auth;
-      entries.delete(token);
+      entries.delete(value);
       return undefined;
     },
-    set(token, auth, untilMs) {
+    set(value, auth, untilMs) {
       if (maxTokens === 0) return;
-      if (entries.size >= maxTokens && !entries.has(token)) {
+      if (entries.size >= maxTokens && !entries.has(value)) {
         for (const first of entries.keys()) {
           entries.delete(first);
           break;
         }
       }
-      entries.set(token, { auth, untilMs });
+      entries.set(value, { auth, untilMs });
     },
   };
 }

@@ -92,16 +92,16 @@ export function createTokenAuth(options: TokenAuthOptions): AuthProvider {
         return sendCredential({ header: place.header, prefix }, current);
       },
       authenticate(request) {
-        const read = readHeaderCredential(request.header, place);
+        const value = request.header.get(place.header);
+        const before = value === null ? undefined : proved.find(request.peer, value);
+        if (value === null || before !== undefined) return before ?? { kind: "absent" };
+        const read = readHeaderCredential(value, place);
         if (read.kind === "absent") return read;
         if (read.kind === "malformed") return { kind: "refused", reason: read.reason };
-        const { peer } = request;
-        const before = proved.find(peer, read.credential);
-        if (before !== undefined) return before;
         const key = findKey(read.credential);
         if (key !== undefined) {
           const outcome = outcomeOf(key);
-          proved.remember(peer, read.credential, outcome);
+          proved.remember(request.peer, value, outcome);
           return outcome;
         }
         if (verify === undefined) return refused;

@@ -140,9 +140,13 @@ describe("a signed token", () => {
 describe("a verified token", () => {
   it("is verified once, however many calls bring it, together and later", async () => {
     const { clock, client } = open();
-    const headers = { authorization: `Bearer ${await sign(key, clock)}` };
+    const token = await sign(key, clock);
+    const headers = { authorization: `Bearer ${token}` };
     await Promise.all(Array.from({ length: 50 }, () => client.check({}, { headers })));
     await client.check({}, { headers });
+    for (const spelled of [`bearer ${token}`, `BEARER  ${token}`]) {
+      await client.check({}, { headers: { authorization: spelled } });
+    }
     expect(verifications.calls).toHaveLength(1);
   });
 
