@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { seededRandom } from "@cpg/resilience/testing";
+import { authTable } from "./auth/auth-table.ts";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
 import { hedgingTable } from "./hedging/hedging-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
@@ -15,7 +16,7 @@ import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
 const tables = new Map<string, Table>(
-  [memoryTable, launchTable, interceptorsTable, hedgingTable].map((table) => [table.name, table]),
+  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable].map((table) => [table.name, table]),
 );
 
 /**
