@@ -2,8 +2,8 @@ import type { Interceptor } from "@connectrpc/connect";
 import { deadlineExceeded } from "./deadline-error.ts";
 import { deadlineKey } from "./deadline-key.ts";
 import { type DeadlineOptions, type MethodLimits, resolveDeadlineOptions } from "./deadline-options.ts";
+import { BoundedCall } from "./internal/bounded-call.ts";
 import { createDeadlineTimers } from "./internal/deadline-timers.ts";
-import { LimitedCall } from "./internal/limited-call.ts";
 import { readTimeout, usesGrpc, writeTimeout } from "./internal/timeout-header.ts";
 
 /**
@@ -40,7 +40,7 @@ export function clientDeadline(options: DeadlineOptions): Interceptor {
     writeTimeout(header, limitMs, isGrpc);
     const dueMs = clock.monotonic() + limitMs;
     const onExpire = () => deadlineExceeded(limitMs);
-    const call = new LimitedCall(request.signal, { dueMs, timers, onExpire, abortAtEnd: false });
+    const call = new BoundedCall(request.signal, { dueMs, timers, onExpire, abortAtEnd: false });
     return call.run(next, request, header);
   };
 }
@@ -76,7 +76,7 @@ export function serverDeadline(options: DeadlineOptions): Interceptor {
     const leftMs = () => dueMs - clock.monotonic();
     const outer = contextValues.get(deadlineKey);
     if (outer === undefined || outer.leftMs() > limitMs) contextValues.set(deadlineKey, { leftMs });
-    const call = new LimitedCall(signal, {
+    const call = new BoundedCall(signal, {
       dueMs,
       timers: limitMs === askedMs ? undefined : timers,
       onExpire: () => deadlineExceeded(limitMs),

@@ -3,8 +3,8 @@ import { Code, ConnectError, type Interceptor, type StreamResponse } from "@conn
 import { type Clock, systemClock } from "./clock.ts";
 import { deadlineExceeded } from "./deadline-error.ts";
 import { deadlineKey } from "./deadline-key.ts";
+import { BoundedCall } from "./internal/bounded-call.ts";
 import { createDeadlineTimers } from "./internal/deadline-timers.ts";
-import { LimitedCall } from "./internal/limited-call.ts";
 import { readTimeout, writeTimeout } from "./internal/timeout-header.ts";
 
 export interface PropagationOptions {
@@ -83,7 +83,7 @@ export function createCallPropagation(options: PropagationOptions = {}): CallPro
       header = new Headers(header);
       writeTimeout(header, toldMs);
     }
-    const call = new LimitedCall(request.signal, {
+    const call = new BoundedCall(request.signal, {
       dueMs: incoming.dueMs - marginMs,
       timers: marginMs > 0 && leftMs < askedMs ? timers : undefined,
       onExpire: () => deadlineExceeded(leftMs, true),
@@ -103,12 +103,12 @@ interface IncomingCall {
   readonly dueMs: number;
   /** With what its outgoing calls end, once it has ended. */
   readonly endedBy: ConnectError | undefined;
-  enter(outgoing: LimitedCall): void;
-  leave(outgoing: LimitedCall): void;
+  enter(outgoing: BoundedCall): void;
+  leave(outgoing: BoundedCall): void;
 }
 
 function createIncomingCall(signal: AbortSignal, timeoutMs: number, dueMs: number): IncomingCall {
-  const outgoing = new Set<LimitedCall>();
+  const outgoing = new Set<BoundedCall>();
   let endedBy: ConnectError | undefined;
   let listening = false;
   const onAbort = () => {

@@ -12,7 +12,7 @@ import type { Next } from "./observe-call.ts";
 type Request = UnaryRequest | StreamRequest;
 type Response = UnaryResponse | StreamResponse;
 
-export interface CallLimit {
+export interface CallBound {
   /** By the clock's `monotonic()`. Infinity: never, and `timers` is not needed. */
   readonly dueMs: number;
   /** Undefined: the limit is kept by the signal of the request. */
@@ -21,7 +21,7 @@ export interface CallLimit {
   /** Whether the signal aborts even when a unary call has succeeded: handlers may have left something that listens to it. */
   readonly abortAtEnd: boolean;
   /** The call has ended, whatever the way. */
-  readonly onEnd?: ((call: LimitedCall) => void) | undefined;
+  readonly onEnd?: ((call: BoundedCall) => void) | undefined;
 }
 
 /**
@@ -34,8 +34,8 @@ export interface CallLimit {
  * except for unary calls that succeed, if they need not.
  * A class, since every call with a deadline makes one.
  */
-export class LimitedCall extends Expiring {
-  declare private readonly limit: CallLimit;
+export class BoundedCall extends Expiring {
+  declare private readonly bound: CallBound;
   declare private readonly parent: AbortSignal;
   declare private readonly controller: AbortController;
   declare private cutBy: ConnectError | undefined;
@@ -45,9 +45,9 @@ export class LimitedCall extends Expiring {
   /** The stream, once there is an answer. */
   declare private stream: GuardedStream | undefined;
 
-  constructor(parent: AbortSignal, limit: CallLimit) {
-    super(limit.dueMs);
-    this.limit = limit;
+  constructor(parent: AbortSignal, bound: CallBound) {
+    super(bound.dueMs);
+    this.bound = bound;
     this.parent = parent;
     this.controller = new AbortController();
     this.cutBy = undefined;
@@ -63,7 +63,7 @@ export class LimitedCall extends Expiring {
       return Promise.reject(ConnectError.from(this.parent.reason, Code.Canceled));
     }
     this.parent.addEventListener("abort", this);
-    this.limit.timers?.begin(this);
+    this.bound.timers?.begin(this);
     return new Promise((resolve, reject) => {
       this.rejectAnswer = reject;
       const fail = (reason: unknown) => {
@@ -91,7 +91,7 @@ export class LimitedCall extends Expiring {
   }
 
   override expire(): void {
-    this.cut(this.limit.onExpire());
+    this.cut(this.bound.onExpire());
   }
 
   /** The signal of the request has aborted. */
@@ -109,15 +109,15 @@ export class LimitedCall extends Expiring {
 
   /** Aborting a signal costs more than all else here. */
   private succeed(): void {
-    if (this.limit.abortAtEnd) this.end();
+    if (this.bound.abortAtEnd) this.end();
     else if (!this.ended) this.release();
   }
 
   private release(): void {
     this.ended = true;
     this.parent.removeEventListener("abort", this);
-    this.limit.timers?.end(this);
-    this.limit.onEnd?.(this);
+    this.bound.timers?.end(this);
+    this.bound.onEnd?.(this);
   }
 
   private guard(response: StreamResponse): StreamResponse {
