@@ -9,7 +9,7 @@ import {
   defineAuthProvider,
   requireAuth,
 } from "@cpg/auth";
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { admitted, callBoth, guardedService, refused } from "./support/guarded-service.ts";
 

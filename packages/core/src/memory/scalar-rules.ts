@@ -15,7 +15,7 @@ export type Take = (value: unknown, tally: Tally) => unknown;
 
 /** Most bytes of a tag or a length, each a varint of 32 bits. */
 export const varint32Bytes = 5;
-export const varint64Bytes = 10;
+const varint64Bytes = 10;
 /** Most bytes of a tag and a length. */
 export const prefixBytes = varint32Bytes * 2;
 /** Most bytes of a 64-bit number with its tag. */

@@ -20,7 +20,7 @@ import { type ContractPlugins, contractPlugins, createContractServer } from "./c
 import type { Carrier, StartedPlugin, StartOptions, Traits } from "./subject.ts";
 
 /** Runs the plugin without change wherever a program of its own is called for. */
-export const contractMain = fileURLToPath(new URL("./contract-plugin-main.ts", import.meta.url));
+const contractMain = fileURLToPath(new URL("./contract-plugin-main.ts", import.meta.url));
 
 /** What Node compiled once, it does not compile again: half of the time that a process takes to start. */
 const compileCache = fileURLToPath(new URL("../../.vitest/compile-cache", import.meta.url));

@@ -11,7 +11,7 @@ export interface Hook {
   readonly log: string[];
   readonly act?: "refuse" | "change the request" | "change the answer" | undefined;
 }
-export const hookKey = createContextKey<Hook | undefined>(undefined, { description: "what a test wants of a call" });
+const hookKey = createContextKey<Hook | undefined>(undefined, { description: "what a test wants of a call" });
 
 /** Two layers, which do nothing to calls without a hook. */
 export const clientLayers: readonly Interceptor[] = [clientLayer("outer"), clientLayer("inner")];

@@ -2,7 +2,7 @@ import type { Step } from "./contract-messages.ts";
 import type { Subject } from "./subject.ts";
 
 /** Bound on every wait for an event. */
-export const waitMs = 5_000;
+const waitMs = 5_000;
 
 /** Resolves once the plugin has noted that, `atLeast` times. */
 export function seen(

@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createDependencyGraph, describeProblem } from "./dependency-graph.ts";
 import type { GraphPlugin } from "./graph-plugin.ts";
