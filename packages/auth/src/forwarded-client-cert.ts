@@ -37,7 +37,7 @@ interface Pair {
   readonly value: string;
 }
 
-const pairPattern = /\s*([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;]*))\s*(;|,|$)/y;
+const pairPattern = /\s*([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"\s*|([^",;]*))(;|,|$)/y;
 
 function readElements(header: string): Pair[][] | undefined {
   const pattern = new RegExp(pairPattern);
