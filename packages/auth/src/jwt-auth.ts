@@ -136,7 +136,7 @@ function createVerifier(
       });
       const who = identityOf(payload);
       if (typeof who !== "string" || who === "") return { kind: "refused", reason: "the token names nobody" };
-      const auth: AuthContext = Object.freeze({ identity: who, claims: Object.freeze(payload), provider: name });
+      const auth: AuthContext = Object.freeze({ identity: who, claims: freezeAll(payload), provider: name });
       const { exp = 0, iat = 0 } = payload;
       const endMs = exp * 1000 + clockSkewMs;
       const oldMs = maxTokenAgeMs === undefined ? endMs : iat * 1000 + maxTokenAgeMs + clockSkewMs;
@@ -157,6 +157,14 @@ function createVerifier(
     verifying.set(token, outcome);
     return outcome;
   };
+}
+
+/** Lists too: all calls with one token share its claims, and what a handler changes would count for the others. */
+function freezeAll<T extends object>(json: T): Readonly<T> {
+  for (const value of Object.values(json)) {
+    if (typeof value === "object" && value !== null) freezeAll(value);
+  }
+  return Object.freeze(json);
 }
 
 /** Names the claim and the rule, never a value: those may be secret, or of whoever attacks. */
