@@ -16,7 +16,7 @@ export function authenticateCall(
       report(onEvent, provider.name, asked, outcome);
       if (outcome.kind === "proved") setAuth(request.contextValues, outcome.auth);
       else if (outcome.kind === "unavailable") return Promise.reject(cannotTell());
-      else if (outcome.kind === "refused" || !optional) return Promise.reject(unauthenticated());
+      else if (outcome.kind !== "absent" || !optional) return Promise.reject(unauthenticated());
       return next(request);
     };
     const outcome = provider.authenticate(asked);

@@ -33,12 +33,11 @@ export function authenticated<Request extends NodeRequest, Response extends Node
     const admit = (outcome: AuthOutcome): void => {
       report(onEvent, provider.name, asked, outcome);
       if (outcome.kind === "unavailable") refuse(response, 503, cannotTell());
-      else if (outcome.kind === "refused") refuse(response, 401, unauthenticated());
-      else if (outcome.kind === "absent" && !optional) refuse(response, 401, unauthenticated());
-      else {
-        if (outcome.kind === "proved") setRequestAuth(request, outcome.auth);
+      else if (outcome.kind === "proved") {
+        setRequestAuth(request, outcome.auth);
         handler(request, response);
-      }
+      } else if (outcome.kind === "absent" && optional) handler(request, response);
+      else refuse(response, 401, unauthenticated());
     };
     const outcome = provider.authenticate(asked);
     if (outcome instanceof Promise) {

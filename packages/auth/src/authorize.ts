@@ -94,6 +94,12 @@ function compileRule(rule: AuthorizationRule, index: number): CompiledRule {
   if (anonymous && (identities !== undefined || claims !== undefined)) {
     throw new TypeError(`rule ${name}: anonymous does not go with identities or claims`);
   }
+  for (const [claim, value] of Object.entries(claims ?? {})) {
+    // Undefined, of a setting that is missing, would match everybody who has no such claim.
+    if (!["string", "number", "boolean", "function"].includes(typeof value)) {
+      throw new TypeError(`rule ${name}: claims.${claim} must be a string, number, boolean or function`);
+    }
+  }
   const matches = (method: string, auth: AuthContext | undefined): boolean => {
     if (!methods.some((pattern) => coversMethod(pattern, method))) return false;
     if (auth === undefined) return anonymous || (effect === "deny" && identities === undefined && claims === undefined);

@@ -12,7 +12,9 @@ export function defineAuthProvider(method: AuthMethod, { onEvent }: AuthEventOpt
   const authenticate = (request: AuthRequest): AuthOutcome | Promise<AuthOutcome> => {
     try {
       const outcome = method.authenticate(request);
-      return outcome instanceof Promise ? outcome.catch(failed) : outcome;
+      if (isOutcome(outcome)) return outcome;
+      // Also for promises of other libraries. What is no outcome lets nobody in.
+      return Promise.resolve(outcome).then((late) => (isOutcome(late) ? late : failed()), failed);
     } catch {
       return failed();
     }
@@ -24,4 +26,10 @@ export function defineAuthProvider(method: AuthMethod, { onEvent }: AuthEventOpt
     clientInterceptor: () => method.clientInterceptor(),
     serverInterceptor: (options) => authenticateCall({ name, authenticate }, { ...options, onEvent }),
   };
+}
+
+const kinds: ReadonlySet<unknown> = new Set<AuthOutcome["kind"]>(["absent", "proved", "refused", "unavailable"]);
+
+function isOutcome(outcome: unknown): outcome is AuthOutcome {
+  return typeof outcome === "object" && outcome !== null && "kind" in outcome && kinds.has(outcome.kind);
 }

@@ -143,7 +143,7 @@ function createVerifier(name: string, keys: JwtKeys, options: JwtAuthOptions): V
       });
       const who = identityOf(payload);
       if (typeof who !== "string" || who === "") return { kind: "refused", reason: "the token names nobody" };
-      const auth: AuthContext = Object.freeze({ identity: who, claims: Object.freeze(payload), provider: name });
+      const auth: AuthContext = Object.freeze({ identity: who, claims: freezeAll(payload), provider: name });
       const { exp = 0, iat = 0 } = payload;
       const endMs = exp * 1000 + clockSkewMs;
       const oldMs = maxTokenAgeMs === undefined ? endMs : iat * 1000 + maxTokenAgeMs + clockSkewMs;
@@ -169,6 +169,14 @@ function createVerifier(name: string, keys: JwtKeys, options: JwtAuthOptions): V
       return outcome;
     },
   };
+}
+
+/** Lists too: all calls with one token share its claims, and what a handler changes would count for the others. */
+function freezeAll<T extends object>(json: T): Readonly<T> {
+  for (const value of Object.values(json)) {
+    if (typeof value === "object" && value !== null) freezeAll(value);
+  }
+  return Object.freeze(json);
 }
 
 /** Names the claim and the rule, never a value: those may be secret, or of whoever attacks. */

@@ -126,3 +126,10 @@ describe("authorize", () => {
     expect(() => authorize(options)).toThrow(message);
   });
 });
+
+it("a claim whose wanted value is missing is an error, not a match for all who lack the claim", () => {
+  const claims = JSON.parse('{"role":null}') as Record<string, string>;
+  expect(() => authorize({ rules: [{ name: "r", claims }] })).toThrow(/^rule r: claims\.role must be/);
+  const unset = { role: process.env.NO_SUCH_SETTING } as Record<string, string>;
+  expect(() => authorize({ rules: [{ name: "r", claims: unset }] })).toThrow(/^rule r: claims\.role must be/);
+});
