@@ -9,10 +9,10 @@ const repeatGets: RetryOptions["retryIf"] = ({ code }, { method }) =>
 
 /** A client of the KV plugin that shows no credentials, and keeps its calls short, safe and away from what is down. */
 export function createResilientClient(endpoint: string, onRetry: (event: RetryEvent) => void) {
-  const breaker = createCircuitBreaker({ failureThreshold: 5, openMs: 2_500, successThreshold: 2 });
+  const breaker = createCircuitBreaker({ failureThreshold: 5, openMs: 3_000, successThreshold: 2 });
   // The first is outermost: the deadline is for all attempts together, and the breaker sees each of them.
   const interceptors: readonly Interceptor[] = [
-    clientDeadline({ defaultMs: 2_000, maxMs: 60_000 }),
+    clientDeadline({ defaultMs: 1_500, maxMs: 60_000 }),
     retry({
       maxAttempts: 10,
       perAttemptTimeoutMs: 500,

@@ -19,7 +19,7 @@ A plugin that hangs for a moment:
 
 A plugin that hangs for longer:
 
-  ✓ get          all attempts together: no end within 2000 ms
+  ✓ get          all attempts together: no end within 1500 ms
 
 A plugin that is gone:
 
