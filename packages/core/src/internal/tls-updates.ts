@@ -11,8 +11,9 @@ export interface TlsMaterial {
 
 /**
  * Where new material comes from, such as files that are watched: calls `apply` whenever there is some, for the connections
- * that are made from then on. `apply` throws a TypeError naming the field for material that cannot be used, and what was in
- * use stays so. Returns how to stop; it is called when the server or the transport closes.
+ * that are made from then on. A field that is missing or undefined stays as it was. `apply` throws a TypeError naming the
+ * field for material that cannot be used, and what was in use stays so. Returns how to stop; it is called when the server
+ * or the transport closes.
  */
 export type TlsUpdates = (apply: (material: TlsMaterial) => void) => () => void;
 
@@ -21,11 +22,16 @@ export function followTlsUpdates(updates: TlsUpdates | undefined, apply: (materi
   if (updates === undefined) return () => {};
   let stopped = false;
   const stop = updates((material) => {
-    if (!stopped) apply(material);
+    if (!stopped) apply(definedParts(material));
   });
   return () => {
     if (stopped) return;
     stopped = true;
     stop();
   };
+}
+
+/** Without what is undefined: spread over the options it would take authorities away, and Node's own would be trusted. */
+function definedParts(material: TlsMaterial): TlsMaterial {
+  return Object.fromEntries(Object.entries(material).filter(([, part]) => part !== undefined));
 }
