@@ -17,12 +17,16 @@ export interface TlsMaterial {
  */
 export type TlsUpdates = (apply: (material: TlsMaterial) => void) => () => void;
 
-/** Subscribes, once; after the stop nothing is applied any more. */
+/** Subscribes, once; after the stop nothing is applied any more. `apply` gets all that has been replaced so far. */
 export function followTlsUpdates(updates: TlsUpdates | undefined, apply: (material: TlsMaterial) => void): () => void {
   if (updates === undefined) return () => {};
   let stopped = false;
+  let latest: TlsMaterial = {};
   const stop = updates((material) => {
-    if (!stopped) apply(definedParts(material));
+    if (stopped) return;
+    const next = { ...latest, ...definedParts(material) };
+    apply(next);
+    latest = next;
   });
   return () => {
     if (stopped) return;
