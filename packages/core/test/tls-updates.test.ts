@@ -123,6 +123,29 @@ describe.each(["1.1", "2"] as const)("TLS material that changes, over HTTP/%s", 
     await calls.close();
   });
 
+  it("stays in the parts that are undefined: nobody else's authorities are trusted for want of one's own", async () => {
+    const { updates, send } = updatesByHand();
+    await using server = await start(updates);
+    send({ ...first.server, ca: undefined });
+    const calls = open(server, httpVersion, clientOf(first));
+    expect(await askWho(createClient(EchoService, calls.transport))).toBe(fingerprintOf(first.client.cert));
+    await calls.close();
+  });
+
+  it("stays in the parts that a later update leaves out: what was replaced does not come back", async () => {
+    const { updates, send } = updatesByHand();
+    await using server = await start(updates);
+    send(serverOf(second));
+    send(second.server);
+    const stale = open(server, httpVersion, { ...clientOf(first), ca: second.ca });
+    await expect(createClient(EchoService, stale.transport).unary({})).rejects.toMatchObject({
+      code: Code.Unavailable,
+    });
+    const calls = open(server, httpVersion, clientOf(second));
+    expect(await askWho(createClient(EchoService, calls.transport))).toBe(fingerprintOf(second.client.cert));
+    await Promise.all([stale.close(), calls.close()]);
+  });
+
   it("ends with its server", async () => {
     const { updates, listeners } = updatesByHand();
     const server = await start(updates);

@@ -1,4 +1,4 @@
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { createFrameBatch, type Frame, type FrameBatch, readBatch } from "./frame.ts";
 
 export type FrameSender = Omit<FrameBatch, "take" | "bytes">;
@@ -11,6 +11,8 @@ export interface PortLink {
   readonly unreadBytes: number;
   /** Posts what waits, and closes the port on both sides. */
   close(): void;
+  /** Reads what has arrived, and closes: the other side has gone, and nothing more will come. */
+  finish(): void;
 }
 
 export interface PortLinkOptions {
@@ -65,7 +67,7 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
     if (frame.bytes > unreadBytes) throw new RangeError("more bytes have been read than were sent");
     unreadBytes -= frame.bytes;
   };
-  port.on("message", (data: unknown) => {
+  const read = (data: unknown): void => {
     if (ended) return;
     try {
       for (const frame of readBatch(data)) {
@@ -79,7 +81,8 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
     if (seenBytes < tellSeenBytes) return;
     batch.seen(seenBytes);
     seenBytes = 0;
-  });
+  };
+  port.on("message", read);
   port.on("messageerror", (reason) => end(reason));
   port.on("close", () => end(undefined));
 
@@ -95,6 +98,17 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
       return unreadBytes;
     },
     close: () => end(undefined),
+    finish() {
+      try {
+        while (!ended) {
+          const left = receiveMessageOnPort(port);
+          if (left === undefined) end(undefined);
+          else read(left.message);
+        }
+      } catch (reason) {
+        end(reason instanceof Error ? reason : new Error(String(reason)));
+      }
+    },
   };
 }
 
