@@ -57,22 +57,30 @@ export function serverTls(supply: TlsSupply, settings: ServerTlsSettings = {}): 
  * Keeps the certificate, key, authorities and revocation lists of a server of Node up to date, for connections that it
  * accepts from then on, until it closes. Returns how to stop sooner.
  */
-export function rotateTls(server: Server, { updates, minVersion }: ServerTls): () => void {
-  const stop = updates?.(({ cert, key, passphrase, ca, crl }) => {
-    server.setSecureContext({
-      minVersion,
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      ...(passphrase === undefined ? {} : { passphrase }),
-      ...(ca === undefined ? {} : { ca }),
-      ...(crl === undefined ? {} : { crl }),
-    });
+export function rotateTls(server: Server, tls: ServerTls): () => void {
+  const { updates, minVersion } = tls;
+  let latest = definedMaterial(tls);
+  const stop = updates?.((material) => {
+    // What an update leaves out stays: without authorities Node's own would be trusted.
+    const next = { ...latest, ...definedMaterial(material) };
+    server.setSecureContext({ minVersion, ...next });
+    latest = next;
   });
   if (stop === undefined) return () => {};
   server.once("close", stop);
   return () => {
     server.off("close", stop);
     stop();
+  };
+}
+
+function definedMaterial({ cert, key, passphrase, ca, crl }: TlsMaterial) {
+  return {
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(crl === undefined ? {} : { crl }),
   };
 }
 
