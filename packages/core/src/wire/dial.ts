@@ -128,11 +128,13 @@ function openSocket({ endpoint, tls = {}, secureContext, alpn }: DialerOptions):
   const address = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs };
   if (!endpoint.secure) return connectTcp(address);
   const { servername = isIP(host) === 0 ? host : undefined, rejectUnauthorized = true } = tls;
-  return connectTls({
+  const socket = connectTls({
     ...address,
     ALPNProtocols: [alpn],
     rejectUnauthorized,
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(servername === undefined ? {} : { servername }),
   });
+  // Node 22 does not take it from the options here, and each call of HTTP/1.1 would wait for a delayed ACK.
+  return socket.setNoDelay(true);
 }
