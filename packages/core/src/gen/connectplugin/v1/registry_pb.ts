@@ -4,13 +4,17 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { HealthState } from "./health_pb.ts";
+import { file_connectplugin_v1_health } from "./health_pb.ts";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file connectplugin/v1/registry.proto.
  */
 export const file_connectplugin_v1_registry: GenFile = /*@__PURE__*/
-  fileDesc("Ch9jb25uZWN0cGx1Z2luL3YxL3JlZ2lzdHJ5LnByb3RvEhBjb25uZWN0cGx1Z2luLnYxItEBChZSZWdpc3RlclNlcnZpY2VSZXF1ZXN0EhQKDHNlcnZpY2VfdHlwZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhUKDWVuZHBvaW50X3BhdGgYAyABKAkSSAoIbWV0YWRhdGEYBCADKAsyNi5jb25uZWN0cGx1Z2luLnYxLlJlZ2lzdGVyU2VydmljZVJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMgoXUmVnaXN0ZXJTZXJ2aWNlUmVzcG9uc2USFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJIjMKGFVucmVnaXN0ZXJTZXJ2aWNlUmVxdWVzdBIXCg9yZWdpc3RyYXRpb25faWQYASABKAkiGwoZVW5yZWdpc3RlclNlcnZpY2VSZXNwb25zZSJDChZEaXNjb3ZlclNlcnZpY2VSZXF1ZXN0EhQKDHNlcnZpY2VfdHlwZRgBIAEoCRITCgttaW5fdmVyc2lvbhgCIAEoCSJnChdEaXNjb3ZlclNlcnZpY2VSZXNwb25zZRIzCghlbmRwb2ludBgBIAEoCzIhLmNvbm5lY3RwbHVnaW4udjEuU2VydmljZUVuZHBvaW50EhcKD3NpbmdsZV9wcm92aWRlchgCIAEoCCLBAQoPU2VydmljZUVuZHBvaW50EhMKC3Byb3ZpZGVyX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFAoMZW5kcG9pbnRfdXJsGAMgASgJEkEKCG1ldGFkYXRhGAQgAygLMi8uY29ubmVjdHBsdWdpbi52MS5TZXJ2aWNlRW5kcG9pbnQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiKwoTV2F0Y2hTZXJ2aWNlUmVxdWVzdBIUCgxzZXJ2aWNlX3R5cGUYASABKAkijQEKEVdhdGNoU2VydmljZUV2ZW50EhQKDHNlcnZpY2VfdHlwZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLmNvbm5lY3RwbHVnaW4udjEuU2VydmljZVN0YXRlEjMKCGVuZHBvaW50GAMgASgLMiEuY29ubmVjdHBsdWdpbi52MS5TZXJ2aWNlRW5kcG9pbnQqhQEKDFNlcnZpY2VTdGF0ZRIdChlTRVJWSUNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXU0VSVklDRV9TVEFURV9BVkFJTEFCTEUQARIdChlTRVJWSUNFX1NUQVRFX1VOQVZBSUxBQkxFEAISGgoWU0VSVklDRV9TVEFURV9ERUdSQURFRBADMq0DCg9TZXJ2aWNlUmVnaXN0cnkSZgoPUmVnaXN0ZXJTZXJ2aWNlEiguY29ubmVjdHBsdWdpbi52MS5SZWdpc3RlclNlcnZpY2VSZXF1ZXN0GikuY29ubmVjdHBsdWdpbi52MS5SZWdpc3RlclNlcnZpY2VSZXNwb25zZRJsChFVbnJlZ2lzdGVyU2VydmljZRIqLmNvbm5lY3RwbHVnaW4udjEuVW5yZWdpc3RlclNlcnZpY2VSZXF1ZXN0GisuY29ubmVjdHBsdWdpbi52MS5VbnJlZ2lzdGVyU2VydmljZVJlc3BvbnNlEmYKD0Rpc2NvdmVyU2VydmljZRIoLmNvbm5lY3RwbHVnaW4udjEuRGlzY292ZXJTZXJ2aWNlUmVxdWVzdBopLmNvbm5lY3RwbHVnaW4udjEuRGlzY292ZXJTZXJ2aWNlUmVzcG9uc2USXAoMV2F0Y2hTZXJ2aWNlEiUuY29ubmVjdHBsdWdpbi52MS5XYXRjaFNlcnZpY2VSZXF1ZXN0GiMuY29ubmVjdHBsdWdpbi52MS5XYXRjaFNlcnZpY2VFdmVudDABYgZwcm90bzM");
+  fileDesc("Ch9jb25uZWN0cGx1Z2luL3YxL3JlZ2lzdHJ5LnByb3RvEhBjb25uZWN0cGx1Z2luLnYxIpMCChZSZWdpc3RlclNlcnZpY2VSZXF1ZXN0EhQKDHNlcnZpY2VfdHlwZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhUKDWVuZHBvaW50X3BhdGgYAyABKAkSSAoIbWV0YWRhdGEYBCADKAsyNi5jb25uZWN0cGx1Z2luLnYxLlJlZ2lzdGVyU2VydmljZVJlcXVlc3QuTWV0YWRhdGFFbnRyeRIpCgVsZWFzZRjoByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoMaW5zdGFuY2Vfa2V5GOkHIAEoCRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiXQoXUmVnaXN0ZXJTZXJ2aWNlUmVzcG9uc2USFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJEikKBWxlYXNlGOgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIzChhVbnJlZ2lzdGVyU2VydmljZVJlcXVlc3QSFwoPcmVnaXN0cmF0aW9uX2lkGAEgASgJIhsKGVVucmVnaXN0ZXJTZXJ2aWNlUmVzcG9uc2UiQwoWRGlzY292ZXJTZXJ2aWNlUmVxdWVzdBIUCgxzZXJ2aWNlX3R5cGUYASABKAkSEwoLbWluX3ZlcnNpb24YAiABKAkiZwoXRGlzY292ZXJTZXJ2aWNlUmVzcG9uc2USMwoIZW5kcG9pbnQYASABKAsyIS5jb25uZWN0cGx1Z2luLnYxLlNlcnZpY2VFbmRwb2ludBIXCg9zaW5nbGVfcHJvdmlkZXIYAiABKAgiwQEKD1NlcnZpY2VFbmRwb2ludBITCgtwcm92aWRlcl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDGVuZHBvaW50X3VybBgDIAEoCRJBCghtZXRhZGF0YRgEIAMoCzIvLmNvbm5lY3RwbHVnaW4udjEuU2VydmljZUVuZHBvaW50Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImwKE1dhdGNoU2VydmljZVJlcXVlc3QSFAoMc2VydmljZV90eXBlGAEgASgJEhcKDmFmdGVyX3JldmlzaW9uGOgHIAEoBBIOCgVlcG9jaBjpByABKAkSFgoNYWxsX3Byb3ZpZGVycxjqByABKAgi+wEKEVdhdGNoU2VydmljZUV2ZW50EhQKDHNlcnZpY2VfdHlwZRgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLmNvbm5lY3RwbHVnaW4udjEuU2VydmljZVN0YXRlEjMKCGVuZHBvaW50GAMgASgLMiEuY29ubmVjdHBsdWdpbi52MS5TZXJ2aWNlRW5kcG9pbnQSEQoIcmV2aXNpb24Y6AcgASgEEg4KBWVwb2NoGOkHIAEoCRISCglyZXN0YXJ0ZWQY6gcgASgIEjUKCXByb3ZpZGVycxjrByADKAsyIS5jb25uZWN0cGx1Z2luLnYxLlNlcnZpY2VQcm92aWRlciKXAQoPU2VydmljZVByb3ZpZGVyEjMKCGVuZHBvaW50GAEgASgLMiEuY29ubmVjdHBsdWdpbi52MS5TZXJ2aWNlRW5kcG9pbnQSLQoGaGVhbHRoGAIgASgOMh0uY29ubmVjdHBsdWdpbi52MS5IZWFsdGhTdGF0ZRIOCgZyZWFzb24YAyABKAkSEAoIZHJhaW5pbmcYBCABKAgqhQEKDFNlcnZpY2VTdGF0ZRIdChlTRVJWSUNFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXU0VSVklDRV9TVEFURV9BVkFJTEFCTEUQARIdChlTRVJWSUNFX1NUQVRFX1VOQVZBSUxBQkxFEAISGgoWU0VSVklDRV9TVEFURV9ERUdSQURFRBADMq0DCg9TZXJ2aWNlUmVnaXN0cnkSZgoPUmVnaXN0ZXJTZXJ2aWNlEiguY29ubmVjdHBsdWdpbi52MS5SZWdpc3RlclNlcnZpY2VSZXF1ZXN0GikuY29ubmVjdHBsdWdpbi52MS5SZWdpc3RlclNlcnZpY2VSZXNwb25zZRJsChFVbnJlZ2lzdGVyU2VydmljZRIqLmNvbm5lY3RwbHVnaW4udjEuVW5yZWdpc3RlclNlcnZpY2VSZXF1ZXN0GisuY29ubmVjdHBsdWdpbi52MS5VbnJlZ2lzdGVyU2VydmljZVJlc3BvbnNlEmYKD0Rpc2NvdmVyU2VydmljZRIoLmNvbm5lY3RwbHVnaW4udjEuRGlzY292ZXJTZXJ2aWNlUmVxdWVzdBopLmNvbm5lY3RwbHVnaW4udjEuRGlzY292ZXJTZXJ2aWNlUmVzcG9uc2USXAoMV2F0Y2hTZXJ2aWNlEiUuY29ubmVjdHBsdWdpbi52MS5XYXRjaFNlcnZpY2VSZXF1ZXN0GiMuY29ubmVjdHBsdWdpbi52MS5XYXRjaFNlcnZpY2VFdmVudDABYgZwcm90bzM", [file_connectplugin_v1_health, file_google_protobuf_duration]);
 
 /**
  * @generated from message connectplugin.v1.RegisterServiceRequest
@@ -44,6 +48,21 @@ export type RegisterServiceRequest = Message<"connectplugin.v1.RegisterServiceRe
    * @generated from field: map<string, string> metadata = 4;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * Ours: the registration ends unless it is made again within this time. Unset: it has no end of its own.
+   *
+   * @generated from field: google.protobuf.Duration lease = 1000;
+   */
+  lease?: Duration | undefined;
+
+  /**
+   * Ours: a secret of the instance, at least 32 characters, which it may keep over restarts. Who shows it again under the
+   * same self_id is the same instance, wherever it listens now.
+   *
+   * @generated from field: string instance_key = 1001;
+   */
+  instanceKey: string;
 };
 
 /**
@@ -61,6 +80,13 @@ export type RegisterServiceResponse = Message<"connectplugin.v1.RegisterServiceR
    * @generated from field: string registration_id = 1;
    */
   registrationId: string;
+
+  /**
+   * Ours: the time within which the registration has to be made again. Unset: no end of its own.
+   *
+   * @generated from field: google.protobuf.Duration lease = 1000;
+   */
+  lease?: Duration | undefined;
 };
 
 /**
@@ -194,6 +220,26 @@ export type WatchServiceRequest = Message<"connectplugin.v1.WatchServiceRequest"
    * @generated from field: string service_type = 1;
    */
   serviceType: string;
+
+  /**
+   * Ours: goes on after this revision of that epoch, the last that the caller has seen. A host that cannot says so by
+   * "restarted" in its first event.
+   *
+   * @generated from field: uint64 after_revision = 1000;
+   */
+  afterRevision: bigint;
+
+  /**
+   * @generated from field: string epoch = 1001;
+   */
+  epoch: string;
+
+  /**
+   * Ours: events list all providers, and tell every change of them.
+   *
+   * @generated from field: bool all_providers = 1002;
+   */
+  allProviders: boolean;
 };
 
 /**
@@ -223,6 +269,32 @@ export type WatchServiceEvent = Message<"connectplugin.v1.WatchServiceEvent"> & 
    * @generated from field: connectplugin.v1.ServiceEndpoint endpoint = 3;
    */
   endpoint?: ServiceEndpoint | undefined;
+
+  /**
+   * Ours: revision of the registry that this event is about, and the life of the registry in which it counts.
+   *
+   * @generated from field: uint64 revision = 1000;
+   */
+  revision: bigint;
+
+  /**
+   * @generated from field: string epoch = 1001;
+   */
+  epoch: string;
+
+  /**
+   * Ours: the caller could not go on where it had stopped; this is the whole present state, as for a new watch.
+   *
+   * @generated from field: bool restarted = 1002;
+   */
+  restarted: boolean;
+
+  /**
+   * Ours, if asked for: all providers that are registered, the preferred ones first.
+   *
+   * @generated from field: repeated connectplugin.v1.ServiceProvider providers = 1003;
+   */
+  providers: ServiceProvider[];
 };
 
 /**
@@ -231,6 +303,44 @@ export type WatchServiceEvent = Message<"connectplugin.v1.WatchServiceEvent"> & 
  */
 export const WatchServiceEventSchema: GenMessage<WatchServiceEvent> = /*@__PURE__*/
   messageDesc(file_connectplugin_v1_registry, 8);
+
+/**
+ * Ours: one provider of a service type, as the host sees it.
+ *
+ * @generated from message connectplugin.v1.ServiceProvider
+ */
+export type ServiceProvider = Message<"connectplugin.v1.ServiceProvider"> & {
+  /**
+   * @generated from field: connectplugin.v1.ServiceEndpoint endpoint = 1;
+   */
+  endpoint?: ServiceEndpoint | undefined;
+
+  /**
+   * @generated from field: connectplugin.v1.HealthState health = 2;
+   */
+  health: HealthState;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * It finishes what it has and gets no new calls.
+   *
+   * @generated from field: bool draining = 4;
+   */
+  draining: boolean;
+};
+
+/**
+ * Describes the message connectplugin.v1.ServiceProvider.
+ * Use `create(ServiceProviderSchema)` to create a new message.
+ */
+export const ServiceProviderSchema: GenMessage<ServiceProvider> = /*@__PURE__*/
+  messageDesc(file_connectplugin_v1_registry, 9);
 
 /**
  * Whether a service type can be called.

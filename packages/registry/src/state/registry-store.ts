@@ -1,0 +1,70 @@
+import type { ProviderHealth } from "../health/provider-health.ts";
+import type { Upstream } from "../router/upstream.ts";
+import type { Provider, Registration } from "./registration.ts";
+
+/** Who registers. */
+export interface ProviderFacts {
+  readonly id: string;
+  readonly selfId: string;
+  readonly instance: string;
+}
+
+export interface ServiceFacts {
+  readonly type: string;
+  readonly version: string;
+  readonly endpointPath: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly weight: number;
+  readonly leaseMs: number | undefined;
+  readonly upstream: Upstream;
+}
+
+/** Why a provider or a registration is gone. */
+export type RemovalCause = "unregistered" | "superseded" | "revoked" | "released" | "lease-ended" | "removed";
+
+/** What happened, told after it did. */
+export type RegistryChange =
+  | { readonly type: "registered"; readonly registration: Registration; readonly provider: Provider }
+  /** The same provider registered the same type again, with other facts. */
+  | { readonly type: "updated"; readonly registration: Registration; readonly before: Registration }
+  | { readonly type: "unregistered"; readonly registration: Registration; readonly cause: RemovalCause }
+  | { readonly type: "provider-added"; readonly provider: Provider }
+  /** Health or draining. */
+  | { readonly type: "provider-changed"; readonly provider: Provider; readonly before: Provider }
+  | { readonly type: "provider-removed"; readonly provider: Provider; readonly cause: RemovalCause };
+
+/** A change and the revision that it made. */
+export type RevisedChange = RegistryChange & { readonly revision: number };
+
+/**
+ * The registry's state behind its lookups, all O(1) or as long as what they return. Arrays returned are not modified
+ * later: the next state has others.
+ */
+export interface RegistryStore {
+  /** Rises by one with each change. */
+  readonly revision: number;
+  /** Of this life of the registry: revisions of another epoch mean nothing here. */
+  readonly epoch: string;
+  provider(id: string): Provider | undefined;
+  registration(id: string): Registration | undefined;
+  /** All of a type, in the order of their registration. */
+  ofType(type: string): readonly Registration[];
+  ofProvider(providerId: string): readonly Registration[];
+  find(type: string, providerId: string): Registration | undefined;
+  types(): readonly string[];
+  providers(): readonly Provider[];
+
+  /**
+   * Registers, or registers again. A provider of the same instance under another id is removed first ("superseded").
+   * @throws {ConnectError} `resource_exhausted` when a limit is reached; nothing has changed then.
+   */
+  register(provider: ProviderFacts, service: ServiceFacts): Registration;
+  /** False when there is no such registration. A provider without registrations is removed with its last one. */
+  unregister(registrationId: string, cause: RemovalCause): boolean;
+  removeProvider(providerId: string, cause: RemovalCause): boolean;
+  setHealth(providerId: string, health: ProviderHealth): boolean;
+  setDraining(providerId: string): boolean;
+
+  /** Hears each change once it has happened, in order. What it throws goes to `onError`. Returns how to stop. */
+  onChange(listener: (change: RevisedChange) => void): () => void;
+}
