@@ -3,7 +3,7 @@ export { toWireHealth } from "./control/plugin-control-service.ts";
 export { within } from "./internal/bounded.ts";
 export { callListener } from "./internal/call-listener.ts";
 export { peerOf } from "./listener/connection-peer.ts";
-export type { NodeHandler, NodeServerRequest, NodeServerResponse } from "./listener/node-handler.ts";
+export type { NodeHandler, NodeServerRequest, NodeServerResponse, StreamHandler } from "./listener/node-handler.ts";
 export { DEFAULT_HOST_URL, DEFAULT_PORT, HEADER, SERVER_METADATA } from "./protocol/constants.ts";
 export {
   checkEndpointPath,
@@ -15,5 +15,6 @@ export {
   FIELD_LIMITS,
 } from "./protocol/field-rules.ts";
 export { invalidField } from "./protocol/wire-error.ts";
+export { type EncodedError, encodeError } from "./wire/answer-error.ts";
 export { endUnreadRequest } from "./wire/end-unread-request.ts";
 export { createRpcHandler, type RpcHandlerOptions } from "./wire/rpc-handler.ts";

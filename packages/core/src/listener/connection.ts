@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Session } from "node:http2";
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "@cpg/resilience";
 import type { NodeServerResponse } from "./node-handler.ts";
@@ -28,9 +28,9 @@ export interface Connection {
   /** When the last of them ended, by the clock's monotonic time; undefined while there are any. */
   readonly idleSinceMs: number | undefined;
   /** A request came; to be called before it is handled. */
-  begin(response: NodeServerResponse): void;
+  begin(response: OpenResponse): void;
   /** The response of that request was sent, or will never be. */
-  end(response: NodeServerResponse): void;
+  end(response: OpenResponse): void;
   /** An answer is on its way on this HTTP/1 connection. */
   readonly answering: boolean;
   /** `socket` is the one that encrypts, if any does. */
@@ -43,6 +43,9 @@ export interface Connection {
   /** Ends the connection with all its calls. */
   cut(): void;
 }
+
+/** What answers a request; of HTTP/2 it may be the bare stream. */
+export type OpenResponse = NodeServerResponse | ServerHttp2Stream;
 
 type State =
   | { readonly kind: "opening" }
@@ -77,10 +80,10 @@ export function createConnection(socket: Socket, options: ConnectionOptions, eve
   let retired = false;
   let requests = 0;
   let lastCallGranted = false;
-  const open = new Set<NodeServerResponse>();
+  const open = new Set<OpenResponse>();
 
-  const askToClose = (response: NodeServerResponse) => {
-    if (!response.headersSent) response.setHeader("connection", "close");
+  const askToClose = (response: OpenResponse) => {
+    if (!response.headersSent && "setHeader" in response) response.setHeader("connection", "close");
   };
   const retireIfIdle = () => {
     if (retired && !lastCallGranted && state.kind === "http1" && open.size === 0) state.socket.destroySoon();

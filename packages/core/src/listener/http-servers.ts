@@ -1,8 +1,9 @@
 import { createServer as createHttp1, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { createServer as createHttp2, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { Socket } from "node:net";
 import type { ListenerLimits } from "./listener-limits.ts";
+import type { StreamHandler } from "./node-handler.ts";
 
 export interface Http1Server {
   /** Listens; what it accepts goes to `onConnection`, and is HTTP/1 only if that says so. */
@@ -56,10 +57,11 @@ export interface Http2ServerOnSockets {
   serve(socket: Socket): ServerHttp2Session | undefined;
 }
 
-/** A server that never listens: it is given sockets. */
+/** A server that never listens: it is given sockets. `onStream` is asked first, and says whether it takes a request. */
 export function createHttp2Server(
   limits: ListenerLimits,
   onRequest: (request: Http2ServerRequest, response: Http2ServerResponse) => void,
+  onStream: StreamHandler | undefined,
 ): Http2ServerOnSockets {
   const server = createHttp2(
     {
@@ -76,6 +78,7 @@ export function createHttp2Server(
       else onRequest(request, response);
     },
   );
+  if (onStream !== undefined) askFirst(server, limits, onStream);
   return {
     server,
     serve(socket) {
@@ -89,6 +92,16 @@ export function createHttp2Server(
       return session;
     },
   };
+}
+
+/** Node makes its request and response objects in a listener of its own, at more than the cost of passing a request on. */
+function askFirst(server: Http2Server, limits: ListenerLimits, onStream: StreamHandler): void {
+  const makeRequest = server.listeners("stream");
+  server.removeAllListeners("stream");
+  server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
+    if (headerListBytes(raw) <= limits.maxHeaderBytes && onStream(stream, headers, raw)) return;
+    for (const listener of makeRequest) Reflect.apply(listener, server, [stream, headers, flags, raw]);
+  });
 }
 
 /** As HTTP/2 counts them, https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2 */

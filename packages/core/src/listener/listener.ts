@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { chmodSync } from "node:fs";
 import type { Server } from "node:http";
+import { constants } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import { type Clock, socketPeer, systemClock } from "@cpg/resilience";
 import { refuseMalformed } from "./client-error.ts";
@@ -13,7 +14,7 @@ import { createHttp1Server, createHttp2Server } from "./http-servers.ts";
 import { closeWhenIdle } from "./idle-session.ts";
 import { type BoundAddress, formatEndpoint, type ListenAddress, resolveListenAddress } from "./listen-address.ts";
 import { type ListenerLimitOptions, resolveListenerLimits } from "./listener-limits.ts";
-import type { NodeHandler } from "./node-handler.ts";
+import type { NodeHandler, StreamHandler } from "./node-handler.ts";
 import type { ServerTlsOptions } from "./server-tls.ts";
 import { createTlsUpgrade } from "./tls-upgrade.ts";
 import { claimSocketPath } from "./unix-socket.ts";
@@ -31,6 +32,8 @@ export interface ListenerOptions {
   readonly limits?: ListenerLimitOptions | undefined;
   /** What it throws is answered with 500, or cuts the answer that has begun. */
   readonly handler: NodeHandler;
+  /** Is asked first about each HTTP/2 request. What it throws is answered as what `handler` throws. Default: takes none. */
+  readonly streamHandler?: StreamHandler | undefined;
   /** For the grace of a drain and the time-outs of connections; those of HTTP/1 headers and keep-alive are Node's own. */
   readonly clock?: Clock | undefined;
   /** Hears of errors that no caller gets to see: broken connections, malformed requests, failed TLS handshakes. */
@@ -109,6 +112,23 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     }
   };
 
+  const onStream: StreamHandler = (stream, headers, rawHeaders) => {
+    const connection = stream.session && carriers.get(stream.session);
+    try {
+      if (options.streamHandler?.(stream, headers, rawHeaders) !== true) return false;
+    } catch (error) {
+      report(error);
+      if (stream.headersSent || stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      else stream.respond({ ":status": 500 }, { endStream: true });
+    }
+    stream.on("error", report);
+    if (connection !== undefined && !stream.closed) {
+      stream.once("close", () => connection.end(stream));
+      connection.begin(stream);
+    }
+    return true;
+  };
+
   const onConnection = (socket: Socket) => {
     const opening = new AbortController();
     const ended = new AbortController();
@@ -178,7 +198,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   };
 
   const http1 = createHttp1Server(limits, onConnection, onRequest);
-  const http2 = createHttp2Server(limits, onRequest);
+  const http2 = createHttp2Server(limits, onRequest, options.streamHandler && onStream);
   const tls = options.tls && createTlsUpgrade(options.tls, limits.headerTimeoutMs, report);
   http1.server.on("drop", () => refused++);
   http1.server.on("clientError", (error, socket) => {

@@ -42,12 +42,12 @@ interface HttpPlace {
 
 async function openHttpCarrier(place: HttpPlace, server: CarriedServer): Promise<Carrier> {
   const { guard, health, contextHooks, clock, onError } = server;
-  const serveHttp = createHttpRouter([...createHealthRoutes(health), ...server.httpRoutes], onError);
+  const http = createHttpRouter([...createHealthRoutes(health), ...server.httpRoutes], onError);
   const calls = createRpcHandler({
     routes: (router) => server.routes(router),
     fallback(request, response) {
       readCaller(guard, request); // for the headers that the route sees
-      serveHttp(request, response);
+      http.handle(request, response);
     },
     contextValues(request, values) {
       values.set(callerIdKey, readCaller(guard, request));
@@ -61,7 +61,9 @@ async function openHttpCarrier(place: HttpPlace, server: CarriedServer): Promise
   });
   const { address, tls, limits } = place;
   const handler = behindGate(server.gate, calls, onError);
-  const listener = await openListener({ address, tls, limits, handler, onError, clock });
+  // A gate looks at request objects.
+  const streamHandler = server.gate === undefined ? http.handleStream : undefined;
+  const listener = await openListener({ address, tls, limits, handler, streamHandler, onError, clock });
   return {
     endpoint: listener.endpoint,
     address: listener.address,

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { NodeServerRequest, NodeServerResponse } from "../listener/node-handler.ts";
 
 /** A plain HTTP handler beside the RPCs of a server. */
@@ -11,6 +12,12 @@ export interface HttpRoute {
    * sent yet and cuts the response otherwise.
    */
   handle(request: NodeServerRequest, response: NodeServerResponse): void | Promise<void>;
+  /**
+   * Answers a request of HTTP/2 on its bare stream, in place of `handle`: for routes to which Node's request and response
+   * objects cost too much. Headers are as received: a caller header that nobody vouches for is still among them.
+   * `rawHeaders` has names and values in turn, pseudo headers first. A throw answers 500, or cuts the response.
+   */
+  handleStream?(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void;
 }
 
 /**

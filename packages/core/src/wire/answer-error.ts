@@ -19,20 +19,22 @@ const endStream = createEndStreamSerialization(undefined);
  * What is left of the request's body is not waited for.
  */
 export function answerError(request: NodeServerRequest, response: NodeServerResponse, error: ConnectError): void {
-  const { status, header, body } = encode(request.headers["content-type"] ?? "", error);
+  const { status, header, body } = encodeError(request.headers["content-type"] ?? "", error);
   endUnreadRequest(request, response);
   response.writeHead(status, Object.fromEntries(header) satisfies OutgoingHttpHeaders);
   if (body === undefined) response.end();
   else response.end(body);
 }
 
-interface EncodedError {
+export interface EncodedError {
   readonly status: number;
   readonly header: Headers;
+  /** Undefined: the headers are all. */
   readonly body?: Uint8Array;
 }
 
-function encode(contentType: string, error: ConnectError): EncodedError {
+/** The answer of `answerError`, for a request with this content type ("" if it has none). */
+export function encodeError(contentType: string, error: ConnectError): EncodedError {
   // gRPC's own form of an answer without messages: trailers among the headers.
   // https://github.com/grpc/grpc/blob/v1.66.0/doc/PROTOCOL-HTTP2.md#responses
   if (contentType.startsWith("application/grpc")) {

@@ -101,8 +101,13 @@ export function createRpcHandler(options: RpcHandlerOptions): NodeHandler {
 
 /** Path of a request, without its query. */
 export function pathOf({ url = "" }: NodeServerRequest): string {
-  const query = url.indexOf("?");
-  return query < 0 ? url : url.slice(0, query);
+  return pathOfTarget(url);
+}
+
+/** A request target without its query. */
+export function pathOfTarget(target: string): string {
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
 }
 
 /**
