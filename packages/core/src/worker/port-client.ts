@@ -24,8 +24,6 @@ export interface PortClient extends DirectEndpoint {
   readonly closed: Promise<Error | undefined>;
   /** Calls in flight, and later ones, fail with `unavailable`. Idempotent. */
   close(): void;
-  /** As `close`, once what the plugin has sent is read: its thread has ended, maybe while this one was busy. */
-  finish(): void;
 }
 
 /** A plugin that has not read so much takes no more calls: what it is sent would pile up. */
@@ -81,7 +79,6 @@ export function createPortClient(port: MessagePort, name: string): PortClient {
     closed,
     open: (options) => openPortTransport(options, portCalls, checkOpen),
     close: () => link.close(),
-    finish: () => link.finish(),
   };
 }
 

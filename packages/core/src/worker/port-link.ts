@@ -1,4 +1,4 @@
-import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
 import { createFrameBatch, type Frame, type FrameBatch, readBatch } from "./frame.ts";
 
 export type FrameSender = Omit<FrameBatch, "take" | "bytes">;
@@ -11,8 +11,6 @@ export interface PortLink {
   readonly unreadBytes: number;
   /** Posts what waits, and closes the port on both sides. */
   close(): void;
-  /** Reads what has arrived, and closes: the other side has gone, and nothing more will come. */
-  finish(): void;
 }
 
 export interface PortLinkOptions {
@@ -67,7 +65,7 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
     if (frame.bytes > unreadBytes) throw new RangeError("more bytes have been read than were sent");
     unreadBytes -= frame.bytes;
   };
-  const read = (data: unknown): void => {
+  port.on("message", (data: unknown) => {
     if (ended) return;
     try {
       for (const frame of readBatch(data)) {
@@ -81,9 +79,9 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
     if (seenBytes < tellSeenBytes) return;
     batch.seen(seenBytes);
     seenBytes = 0;
-  };
-  port.on("message", read);
+  });
   port.on("messageerror", (reason) => end(reason));
+  // Comes after the last message, also when the thread of the other side has ended meanwhile.
   port.on("close", () => end(undefined));
 
   return {
@@ -98,17 +96,6 @@ export function createPortLink(port: MessagePort, { onFrame, onEnd }: PortLinkOp
       return unreadBytes;
     },
     close: () => end(undefined),
-    finish() {
-      try {
-        while (!ended) {
-          const left = receiveMessageOnPort(port);
-          if (left === undefined) end(undefined);
-          else read(left.message);
-        }
-      } catch (reason) {
-        end(reason instanceof Error ? reason : new Error(String(reason)));
-      }
-    },
   };
 }
 

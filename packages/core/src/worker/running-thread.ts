@@ -12,8 +12,6 @@ export interface RunningThreadOptions {
   readonly thread: Worker;
   readonly output: ProcessOutput;
   readonly clock: Clock;
-  /** Called at once when the thread has ended. */
-  onExit(): void;
 }
 
 /** How long a thread may take to go after it was terminated, and its output to end after it went. */
@@ -33,7 +31,7 @@ const outputBoundMs = 1_000;
  * There is no step between asking and terminating: a thread gets no signals.
  */
 export function followThread(options: RunningThreadOptions): Pick<RunningPlugin, "exited" | "stop" | "kill"> {
-  const { plugin, thread, output, clock, onExit } = options;
+  const { plugin, thread, output, clock } = options;
   let how: ExitReport["how"] = "exited";
   const gone = new AbortController();
   const { promise: exited, resolve } = Promise.withResolvers<ExitReport>();
@@ -41,7 +39,6 @@ export function followThread(options: RunningThreadOptions): Pick<RunningPlugin,
   thread.once("exit", async (code) => {
     const report: ExitReport = { code, signal: null, how };
     gone.abort("it has ended");
-    onExit();
     await output.finish(outputBoundMs);
     resolve(report);
   });

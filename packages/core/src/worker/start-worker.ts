@@ -29,7 +29,7 @@ export async function startWorker(options: ResolvedWorkerOptions, request: Launc
     maxLinesPerSecond: options.maxLinesPerSecond,
     onLog: (record) => request.onLog(record),
   });
-  const running = followThread({ plugin, thread, output, clock, onExit: () => client.finish() });
+  const running = followThread({ plugin, thread, output, clock });
   void client.closed.then(async (violation) => {
     // Nobody can call it any more.
     if (violation !== undefined) await running.kill().catch(() => {});
