@@ -1,5 +1,6 @@
 // For packages that extend a host, such as @cpg/registry: the rules of the protocol, and what a server of ours does.
 export { toWireHealth } from "./control/plugin-control-service.ts";
+export { isRuntimeId, RUNTIME_ID_RULE } from "./control/runtime-id.ts";
 export { within } from "./internal/bounded.ts";
 export { callListener } from "./internal/call-listener.ts";
 export { peerOf } from "./listener/connection-peer.ts";
