@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 export interface ForkedServer {
   /** Where it can be called. */
   readonly address: string;
+  readonly pid: number;
   close(): Promise<void>;
 }
 
@@ -26,7 +27,7 @@ export async function forkServer(program: URL, args: readonly string[]): Promise
     child.once("error", reject);
     child.once("exit", (code, signal) => reject(new Error(`${file} ended with ${signal ?? code} before it served`)));
   });
-  return { address, close: () => endChild(child) };
+  return { address, pid: child.pid ?? 0, close: () => endChild(child) };
 }
 
 async function endChild(child: ChildProcess): Promise<void> {
