@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { inPackage, SUITE_COMMAND, SUITE_VERSION } from "./suite.ts";
+import { basename, join } from "node:path";
+import { inPackage, REFERENCE_SERVER_COMMAND, SUITE_COMMAND, SUITE_VERSION } from "./suite.ts";
 
 /** A cold build downloads the suite's dependencies. */
 const installTimeoutMs = 10 * 60_000;
@@ -10,14 +10,25 @@ export function isGoInstalled(): boolean {
   return spawnSync("go", ["version"], { stdio: "ignore" }).status === 0;
 }
 
-/** Path of the suite's binary; builds it into this package unless that version is there already. */
-export function installSuite(): string {
+export interface InstalledSuite {
+  /** Paths of its programs. */
+  readonly runner: string;
+  readonly referenceServer: string;
+}
+
+/** Builds the suite's programs into this package, unless that version of them is there already. */
+export function installSuite(): InstalledSuite {
+  return { runner: install(SUITE_COMMAND), referenceServer: install(REFERENCE_SERVER_COMMAND) };
+}
+
+function install(command: string): string {
   const folder = inPackage(`.bin/${SUITE_VERSION}`);
-  const binary = join(folder, process.platform === "win32" ? "connectconformance.exe" : "connectconformance");
+  const name = basename(command);
+  const binary = join(folder, process.platform === "win32" ? `${name}.exe` : name);
   if (existsSync(binary)) return binary;
   mkdirSync(folder, { recursive: true });
-  console.log(`Building ${SUITE_COMMAND}@${SUITE_VERSION}, which takes about a minute the first time.`);
-  execFileSync("go", ["install", `${SUITE_COMMAND}@${SUITE_VERSION}`], {
+  console.log(`Building ${command}@${SUITE_VERSION}, which takes about a minute the first time.`);
+  execFileSync("go", ["install", `${command}@${SUITE_VERSION}`], {
     env: { ...process.env, GOBIN: folder },
     stdio: "inherit",
     timeout: installTimeoutMs,

@@ -1,12 +1,16 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { systemClock } from "@cpg/resilience";
+import type { InstalledSuite } from "./install-suite.ts";
 import { inPackage } from "./suite.ts";
 
+export const sides = ["server", "client", "router"] as const;
+export type Side = (typeof sides)[number];
+
 export interface SuiteRun {
-  readonly binary: string;
-  /** Which side is ours. */
-  readonly side: "client" | "server";
+  readonly suite: InstalledSuite;
+  /** Which side is ours; "router": what is between the suite's client and its server. */
+  readonly side: Side;
   readonly httpVersion: "1.1" | "2";
   /** Plain connect-node instead of our code. Every failure counts then. */
   readonly plain: boolean;
@@ -29,17 +33,18 @@ const stopGraceMs = 5_000;
 const maxOutputBytes = 4 * 1024 * 1024;
 
 /** Runs the suite against one side and HTTP version, within a bound. */
-export async function runSuite({ binary, side, httpVersion, plain }: SuiteRun): Promise<SuiteOutcome> {
+export async function runSuite({ suite, side, httpVersion, plain }: SuiteRun): Promise<SuiteOutcome> {
   const version = `HTTPVersion:${httpVersion === "2" ? 2 : 1}`;
   const listed = plain ? [] : readNames(`known-failing-${side}.txt`).filter((name) => name.includes(`/${version}/`));
   const started = systemClock.monotonic();
   const runner = spawn(
-    binary,
+    suite.runner,
     [
-      ...["--conf", inPackage("conformance.yaml"), "--mode", side],
+      ...["--conf", inPackage("conformance.yaml"), "--mode", side === "client" ? "client" : "server"],
       ...["--run", `**/${version}/**`],
       ...listed.flatMap((name) => ["--known-failing", name]),
       ...["--", process.execPath, inPackage(`src/${side}-under-test.ts`), ...(plain ? ["--plain"] : [])],
+      ...(side === "router" ? [suite.referenceServer] : []),
     ],
     // A group of its own, so that what the runner started ends with it.
     { stdio: ["ignore", "pipe", "pipe"], detached: true },

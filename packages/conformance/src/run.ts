@@ -1,8 +1,8 @@
-// Runs the suites and prints a table. `--plain` runs them against plain connect-node instead; `--only client|server`
+// Runs the suites and prints a table. `--plain` runs them against plain connect-node instead; `--only client|server|router`
 // runs one of them. Exit code 1 on a failure that is not in the checked-in lists, and on a listed one that passes.
 import { parseArgs } from "node:util";
 import { installSuite, isGoInstalled } from "./install-suite.ts";
-import { runSuite, type SuiteOutcome } from "./run-suite.ts";
+import { runSuite, type SuiteOutcome, sides } from "./run-suite.ts";
 import { SUITE_COMMAND, SUITE_VERSION } from "./suite.ts";
 
 const { values } = parseArgs({ options: { plain: { type: "boolean", default: false }, only: { type: "string" } } });
@@ -16,12 +16,13 @@ if (!isGoInstalled()) {
   );
   process.exit(inCi ? 1 : 0);
 }
-const binary = installSuite();
+const suite = installSuite();
 const outcomes: SuiteOutcome[] = [];
-for (const side of ["server", "client"] as const) {
+for (const side of sides) {
+  if (values.plain && side === "router") continue;
   for (const httpVersion of ["1.1", "2"] as const) {
     if (values.only !== undefined && values.only !== side) continue;
-    outcomes.push(await runSuite({ binary, side, httpVersion, plain: values.plain }));
+    outcomes.push(await runSuite({ suite, side, httpVersion, plain: values.plain }));
   }
 }
 

@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 export const SUITE_MODULE = "connectrpc.com/conformance";
 export const SUITE_VERSION = "v1.0.7";
 export const SUITE_COMMAND = `${SUITE_MODULE}/cmd/connectconformance`;
+/** The suite's own server. */
+export const REFERENCE_SERVER_COMMAND = `${SUITE_MODULE}/cmd/referenceserver`;
 
 /** A path in this package. */
 export function inPackage(path: string): string {
