@@ -258,6 +258,24 @@ describe("identity registry", () => {
     expect(identities.issue({ selfId: "c" }).identity.selfId).toBe("c");
   });
 
+  it("bounds what all plugins declare together, and makes room by those never used", () => {
+    const declares = { provides: [{ type: "a", version: "1.0.0", path: "/" }], requires: [] };
+    const { identities } = setUp({ maxDeclaredBytes: 300 });
+    const [used, oldest] = ["used", "oldest"].map((selfId) => identities.issue({ selfId, declares }));
+    identities.verify(used?.identity.runtimeId ?? "", used?.token ?? "");
+    const newer = identities.issue({ selfId: "newer", declares });
+    expect(oldest?.identity.ended.aborted).toBe(true);
+    const two = { provides: [...declares.provides, ...declares.provides], requires: [] };
+    const error = errorOf(() => identities.issue({ selfId: "large", declares: two }));
+    expect(error.code).toBe(Code.ResourceExhausted);
+    expect(error.rawMessage).toContain("300 bytes");
+    // It would have been in vain.
+    expect(newer.identity.ended.aborted).toBe(false);
+    expect(identities.issue({ selfId: "silent" }).identity.selfId).toBe("silent");
+    identities.revoke(used?.identity.runtimeId ?? "");
+    expect(identities.issue({ selfId: "later", declares }).identity.selfId).toBe("later");
+  });
+
   it("refuses malformed names without a change", () => {
     const { clock, identities } = setUp();
     expect(errorOf(() => identities.issue({ selfId: "a..b" })).code).toBe(Code.InvalidArgument);

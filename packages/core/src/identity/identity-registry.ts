@@ -4,6 +4,7 @@ import { callListener } from "../internal/call-listener.ts";
 import { hideProperty } from "../internal/hide-property.ts";
 import { DEFAULT_TOKEN_TTL_MS } from "../protocol/constants.ts";
 import { checkFreeText, checkName } from "../protocol/field-rules.ts";
+import { declaredBytes } from "./declared-bytes.ts";
 import { endedIdentity, invalidIdentity } from "./identity-error.ts";
 import { createIdentityRecord, type IdentityRecord } from "./identity-record.ts";
 import {
@@ -25,6 +26,8 @@ export interface IdentityRegistryOptions {
   readonly ttlMs?: number | undefined;
   /** Live identities at a time. Default 10 000. */
   readonly maxIdentities?: number | undefined;
+  /** Memory that the declarations of all live identities may hold together, in bytes. Default 64 MiB. */
+  readonly maxDeclaredBytes?: number | undefined;
   /** Hears what an `onEnd` listener throws. Default: nobody. */
   readonly onError?: ((error: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
@@ -53,9 +56,9 @@ export interface IdentityRegistry {
   readonly size: number;
   readonly ttlMs: number;
   /**
-   * Gives out a new identity. When the cap is reached, the oldest that was never used goes.
+   * Gives out a new identity. When a cap is reached, the oldest that were never used go.
    * @throws {ConnectError} `invalid_argument` for a malformed selfId or selfVersion; `resource_exhausted` with a
-   * retry delay when every identity is in use; `unavailable` after `close`.
+   * retry delay when every identity, or all memory for declarations, is in use; `unavailable` after `close`.
    */
   issue(request: IssueRequest): IssuedIdentity;
   /** @throws {ConnectError} `unauthenticated`, with the same text whatever is wrong (cause: IdentityError). */
@@ -75,6 +78,7 @@ export interface IdentityRegistry {
 }
 
 const defaultMaxIdentities = 10_000;
+const defaultMaxDeclaredBytes = 64 * 1024 * 1024;
 /** When every identity is in use, the next one to expire may be a day away; one may be revoked sooner. */
 const maxRetryAfterMs = 60_000;
 /** Compared with when the id is unknown, so that this takes as long as a wrong token. */
@@ -88,6 +92,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
   const {
     ttlMs = DEFAULT_TOKEN_TTL_MS,
     maxIdentities = defaultMaxIdentities,
+    maxDeclaredBytes = defaultMaxDeclaredBytes,
     onError = () => {},
     clock = systemClock,
   } = options;
@@ -97,12 +102,17 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
     throw new RangeError(`maxIdentities must be a whole number from 1, got ${maxIdentities}`);
   }
 
+  if (!Number.isSafeInteger(maxDeclaredBytes) || maxDeclaredBytes < 0) {
+    throw new RangeError(`maxDeclaredBytes must be a whole number from 0, got ${maxDeclaredBytes}`);
+  }
+
   /** In the order in which they expire: all live equally long, and renewal moves to the end. */
   const live = new Map<string, IdentityRecord>();
   /** Those never used, oldest first. */
   const unused = new Map<string, IdentityRecord>();
   const listeners = new Set<IdentityEndListener>();
   let timer: AbortController | undefined;
+  let heldBytes = 0;
   let closed = false;
 
   const report = (call: () => unknown): void => callListener(call, onError);
@@ -115,6 +125,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
     if (state.kind !== "unused") unused.delete(runtimeId);
     if (state.kind !== "ended") return;
     live.delete(runtimeId);
+    heldBytes -= bytesOf(record.identity);
     if (live.size === 0) timer?.abort();
     record.end(endedIdentity(state.reason), report);
     for (const listener of [...listeners]) report(() => listener(record.identity, state.reason));
@@ -159,17 +170,25 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
     void watchExpiry(timer);
   };
 
-  const makeRoom = (): void => {
-    if (live.size < maxIdentities) return;
+  const isFull = (bytes: number): boolean => live.size >= maxIdentities || heldBytes + bytes > maxDeclaredBytes;
+  const makeRoom = (bytes: number): void => {
+    if (!isFull(bytes)) return;
     expire();
-    const oldest = firstOf(unused);
-    if (live.size >= maxIdentities && oldest !== undefined) enter(oldest, afterEviction(oldest.state));
+    let unusedBytes = 0;
+    for (const { identity } of unused.values()) unusedBytes += bytesOf(identity);
+    const makesRoom = live.size - unused.size < maxIdentities && heldBytes - unusedBytes + bytes <= maxDeclaredBytes;
+    for (const oldest of makesRoom ? unused.values() : []) {
+      if (!isFull(bytes)) break;
+      enter(oldest, afterEviction(oldest.state));
+    }
+    if (!isFull(bytes)) return;
     const next = firstOf(live);
-    if (live.size < maxIdentities || next === undefined) return;
-    throw tooMany(
-      `all ${maxIdentities} runtime identities of this host are in use`,
-      Math.min(maxRetryAfterMs, expiryOf(next) - clock.monotonic()),
-    );
+    const waitMs = next === undefined ? maxRetryAfterMs : expiryOf(next) - clock.monotonic();
+    const what =
+      live.size >= maxIdentities
+        ? `all ${maxIdentities} runtime identities of this host are in use`
+        : `plugins have declared as much as this host keeps, ${maxDeclaredBytes} bytes`;
+    throw tooMany(what, Math.min(maxRetryAfterMs, waitMs));
   };
 
   const registry: IdentityRegistry = {
@@ -181,7 +200,8 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       checkName("self_id", selfId);
       checkFreeText("self_version", selfVersion);
       if (closed) throw new ConnectError("the host is shutting down", Code.Unavailable);
-      makeRoom();
+      const bytes = bytesOf({ declares });
+      makeRoom(bytes);
       const token = createToken();
       const record = createIdentityRecord({
         runtimeId: createRuntimeId(selfId),
@@ -193,6 +213,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
         ttlMs,
         clock,
       });
+      heldBytes += bytes;
       live.set(record.identity.runtimeId, record);
       unused.set(record.identity.runtimeId, record);
       startTimer();
@@ -241,6 +262,10 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
     },
   };
   return registry;
+}
+
+function bytesOf({ declares }: Pick<RuntimeIdentity, "declares">): number {
+  return declares === undefined ? 0 : declaredBytes(declares);
 }
 
 function firstOf(records: ReadonlyMap<string, IdentityRecord>): IdentityRecord | undefined {
