@@ -11,11 +11,17 @@ import { type Manifest, publicPackages, readManifest, repositoryRoot } from "./w
 const commandTimeoutMs = 120_000;
 const programTimeoutMs = 60_000;
 
+interface Page {
+  readonly file: string;
+  readonly markdown: string;
+}
+
 interface Packed {
   readonly tarball: string;
   /** As published: no `workspace:` and no `catalog:` any more. */
   readonly manifest: Manifest;
-  readonly readme: string;
+  /** README.md first; others only if they show a program. */
+  readonly pages: readonly Page[];
 }
 
 async function pack(directory: string, into: string): Promise<Packed> {
@@ -27,7 +33,14 @@ async function pack(directory: string, into: string): Promise<Packed> {
   await mustRun("pnpm", ["pack", "--out", tarball], { cwd: directory, timeoutMs: commandTimeoutMs });
   await mustRun("tar", ["-xzf", tarball], { cwd: folder, timeoutMs: commandTimeoutMs });
   const unpacked = join(folder, "package");
-  return { tarball, manifest: readManifest(unpacked), readme: readFileSync(join(unpacked, "README.md"), "utf8") };
+  return { tarball, manifest: readManifest(unpacked), pages: pagesOf(unpacked) };
+}
+
+function pagesOf(unpacked: string): Page[] {
+  const page = (file: string): Page => ({ file, markdown: readFileSync(join(unpacked, file), "utf8") });
+  const others = readdirSync(unpacked).filter((file) => file.endsWith(".md") && file !== "README.md");
+  const shown = others.map(page).filter(({ markdown }) => readmeProgram(markdown) !== undefined);
+  return [page("README.md"), ...shown];
 }
 
 /** The names of our packages that `name` brings in by what it declares, itself among them. */
@@ -98,14 +111,24 @@ async function runProgram(program: ReadmeProgram, directory: string) {
   }
 }
 
-async function smoke(names: readonly string[], readme: string, packed: ReadonlyMap<string, Packed>, directory: string) {
-  const program = readmeProgram(readme);
-  if (program === undefined) throw new Error("its README has no program");
+async function smoke(
+  names: readonly string[],
+  markdown: string,
+  packed: ReadonlyMap<string, Packed>,
+  directory: string,
+) {
+  const program = readmeProgram(markdown);
+  if (program === undefined) throw new Error("it has no program");
   await install(names, packed, directory);
   console.log(
     `  installed alone, with ${[...new Set(names.flatMap((name) => [...declared(name, packed)]))].join(", ")}`,
   );
   await runProgram(program, directory);
+}
+
+/** The packages that a page imports. */
+function shownIn(markdown: string): string[] {
+  return [...new Set([...markdown.matchAll(/from "(@cpg\/[\w-]+)/g)].map(([, name = ""]) => name))];
 }
 
 const work = mkdtempSync(join(tmpdir(), "cpg-smoke-"));
@@ -114,15 +137,20 @@ try {
   const packed = new Map<string, Packed>();
   for (const { directory, manifest } of publicPackages()) packed.set(manifest.name, await pack(directory, work));
   const topReadme = readFileSync(join(repositoryRoot, "README.md"), "utf8");
-  const shown = [...new Set([...topReadme.matchAll(/from "(@cpg\/[\w-]+)/g)].map(([, name = ""]) => name))];
   const cases = [
-    ...[...packed].map(([name, { readme }]) => ({ title: name, names: [name], readme })),
-    { title: "README.md of the repository", names: shown, readme: topReadme },
+    ...[...packed].flatMap(([name, { pages }]) =>
+      pages.map(({ file, markdown }) => ({
+        title: `${name}, ${file}`,
+        names: file === "README.md" ? [name] : shownIn(markdown),
+        markdown,
+      })),
+    ),
+    { title: "README.md of the repository", names: shownIn(topReadme), markdown: topReadme },
   ];
-  for (const [index, { title, names, readme }] of cases.entries()) {
+  for (const [index, { title, names, markdown }] of cases.entries()) {
     console.log(title);
     try {
-      await smoke(names, readme, packed, join(work, `case-${index}`));
+      await smoke(names, markdown, packed, join(work, `case-${index}`));
     } catch (error) {
       failures += 1;
       console.error(`  FAILED: ${error instanceof Error ? error.message : String(error)}`);
