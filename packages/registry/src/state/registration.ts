@@ -8,6 +8,8 @@ export interface Provider {
   readonly selfId: string;
   /** Same key, same instance: when it registers under a new runtime id, that supersedes the old one. */
   readonly instance: string;
+  /** A second name of the instance: under which name, from which address and at which URL it registered first. */
+  readonly place?: string | undefined;
   readonly health: ProviderHealth;
   /** It finishes the calls it has and gets no new ones. */
   readonly draining: boolean;

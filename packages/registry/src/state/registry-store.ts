@@ -6,7 +6,10 @@ import type { Provider, Registration } from "./registration.ts";
 export interface ProviderFacts {
   readonly id: string;
   readonly selfId: string;
+  /** Names the instance: a key that it has proven, or, of one that has none, its place. */
   readonly instance: string;
+  /** Where it is and comes from: a second name, by which an instance is known again too. */
+  readonly place?: string | undefined;
 }
 
 export interface ServiceFacts {
