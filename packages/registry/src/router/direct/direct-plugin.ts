@@ -1,9 +1,10 @@
+import { constants } from "node:http2";
 import { Code, ConnectError, type ContextKey, createContextKey } from "@connectrpc/connect";
 import { answerError } from "@cpg/core";
 import { createRpcHandler, type NodeServerRequest, type NodeServerResponse } from "@cpg/core/extension";
+import type { DirectUpstream } from "../upstream.ts";
 import { type ByteCount, countBytes } from "./count-bytes.ts";
 import { forwardCalls } from "./forward-calls.ts";
-import type { DirectUpstream } from "../upstream.ts";
 
 export interface DirectPluginOptions {
   readonly upstream: DirectUpstream;
@@ -13,10 +14,14 @@ export interface DirectPluginOptions {
   onError(error: unknown): void;
 }
 
-/** A request, as its plugin is to see it. */
-export interface DirectRequest {
+/** Node's objects for one request, of HTTP/1.1 or HTTP/2. */
+export interface NodeExchange {
   readonly request: NodeServerRequest;
   readonly response: NodeServerResponse;
+}
+
+/** A request, as its plugin is to see it. */
+export interface DirectRequest extends NodeExchange {
   /** With its query. */
   readonly path: string;
   /** Names, in lower case, and values in turn: without credentials, and with what the host says. */
@@ -27,14 +32,24 @@ export interface DirectEnd {
   /** The response was sent to its end. */
   readonly answered: boolean;
   readonly status: number;
+  /** "" if there is none. */
+  readonly contentType: string;
   /** What the call failed with, if it did and it came so far. */
   readonly error: ConnectError | undefined;
 }
 
+export interface DirectCall {
+  readonly bytes: ByteCount;
+  /** Resolves when the request is answered, or will never be. */
+  readonly ended: Promise<DirectEnd>;
+  /** Ends the call: with this error if nothing was answered yet, else with a reset. */
+  cut(error: ConnectError): void;
+}
+
 /** HTTP requests become calls of a plugin that has no socket. */
 export interface DirectPlugin {
-  /** Answers a request, in any of the three protocols; resolves when that has ended. */
-  call(request: DirectRequest): { readonly bytes: ByteCount; readonly ended: Promise<DirectEnd> };
+  /** Answers a request, in any of the three protocols. */
+  call(request: DirectRequest): DirectCall;
   /** Calls in flight, and later ones, fail. Idempotent. */
   close(): Promise<void>;
 }
@@ -79,16 +94,31 @@ export function createDirectPlugin({ upstream, maxMessageBytes, onError }: Direc
       request.url = path;
       const bytes = countBytes(request, response);
       const ended = new Promise<DirectEnd>((resolve) => {
-        const end = (): void =>
-          resolve({ answered: response.writableFinished, status: response.statusCode, error: noted.error });
+        const end = (): void => {
+          const contentType = String(response.getHeader("content-type") ?? "");
+          const { statusCode: status } = response;
+          resolve({ answered: isAnswered(request, response), status, contentType, error: noted.error });
+        };
         if ("stream" in request) request.stream.once("close", end);
         else response.once("close", end);
       });
       handler(request, response);
-      return { bytes, ended };
+      return { bytes, ended, cut: (error) => cutCall(request, response, error) };
     },
     close,
   };
+}
+
+/** A response of HTTP/2 that its caller has reset looks as if it were sent. */
+function isAnswered(request: NodeServerRequest, response: NodeServerResponse): boolean {
+  const reset = "stream" in request && request.stream.rstCode !== constants.NGHTTP2_NO_ERROR;
+  return response.writableFinished && !reset;
+}
+
+function cutCall(request: NodeServerRequest, response: NodeServerResponse, error: ConnectError): void {
+  if (!response.headersSent) answerError(request, response, error);
+  else if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
+  else response.destroy();
 }
 
 /** Pseudo headers stay: Node reads them. */

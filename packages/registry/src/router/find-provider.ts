@@ -1,0 +1,87 @@
+import type { ConnectError } from "@connectrpc/connect";
+import type { RuntimeIdentity } from "@cpg/core";
+import type { AccessPolicy } from "../policy/access-policy.ts";
+import type { Selector } from "../selection/selection.ts";
+import type { Registration } from "../state/registration.ts";
+import type { RegistryStore } from "../state/registry-store.ts";
+import { routeError } from "./route-error.ts";
+import { checkRoutedPath, comparablePath } from "./routed-path.ts";
+import type { ServicePath } from "./service-path.ts";
+
+/** A provider that a call may go to, and where the call goes there. */
+export interface RouteTo {
+  readonly registration: Registration;
+  /** Path of the call without base path and query, spelled as policies see it. */
+  readonly method: string;
+  /** Path and query at the provider. */
+  readonly upstreamPath: string;
+}
+
+export interface ProviderSources {
+  readonly store: RegistryStore;
+  readonly selector: Selector;
+  readonly access: AccessPolicy;
+}
+
+/**
+ * Finds the provider of a call: the one that it names, or the one that the selection picks.
+ * @param except providers that were tried already.
+ * @throws {ConnectError} `permission_denied` when policy says no, and then whatever else is wrong, so that nobody learns
+ * what is not for him; `not_found`; `unavailable` when the provider, or all of them, are unhealthy or draining.
+ */
+export function findProvider(
+  sources: ProviderSources,
+  identity: RuntimeIdentity,
+  path: ServicePath,
+  except?: ReadonlySet<string>,
+): RouteTo {
+  const { store, selector, access } = sources;
+  const { type, providerId } = path;
+  const mayCallType = (): void => access.check({ action: "call", identity, type });
+
+  const pick = (): Registration => {
+    try {
+      return selector.select({ type, minVersion: "", callerId: identity.runtimeId, except }).registration;
+    } catch (reason) {
+      mayCallType();
+      throw reason;
+    }
+  };
+  const named = (id: string): Registration => {
+    const found = store.find(type, id);
+    if (found !== undefined) return found;
+    mayCallType();
+    throw routeError("unknown", path);
+  };
+
+  const registration = providerId === undefined ? pick() : named(providerId);
+  const to = routeTo(registration, path);
+  access.check({ action: "call", identity, type, providerId: registration.providerId, method: to.method });
+  const refusal = providerId === undefined ? undefined : refusalOf(store, registration);
+  if (refusal !== undefined) throw refusal;
+  return to;
+}
+
+/** Why a provider that a caller names gets no calls. The selection looks at that itself. */
+function refusalOf(store: RegistryStore, { type, providerId }: Registration): ConnectError | undefined {
+  const provider = store.provider(providerId);
+  if (provider === undefined) return routeError("unknown", { type, providerId });
+  if (provider.draining) return routeError("draining", { type, providerId });
+  if (provider.health.level === "unhealthy") return routeError("unhealthy", { type, providerId });
+  return undefined;
+}
+
+/** Registrations whose own part of the path has been looked at. */
+const checkedPrefixes = new WeakSet<Registration>();
+
+function routeTo(registration: Registration, { rest, query }: ServicePath): RouteTo {
+  const { upstream, endpointPath } = registration;
+  const basePath = upstream.kind === "direct" ? "" : upstream.basePath;
+  const prefix = basePath + endpointPath;
+  if (!checkedPrefixes.has(registration)) {
+    // Registration has rules of its own; here it counts that no spelling of them reaches what is not to be reached.
+    checkRoutedPath("path of the registration", prefix.slice(1));
+    checkedPrefixes.add(registration);
+  }
+  return { registration, method: comparablePath(endpointPath + rest), upstreamPath: prefix + rest + query };
+}
