@@ -38,16 +38,16 @@ export interface ServeLimits {
 }
 
 export interface ServeOptions<Plugins extends PluginSet> extends ListenOptions, ServeLimits {
-  /** The plugins to serve. */
+  /** The plugins to serve. At least one, but of a host, which has extensions, and of a program that only uses others (`selfId`). */
   readonly plugins: Plugins & CheckedPluginSet<Plugins>;
   /** One implementation for each of them. */
   readonly impls: Implementations<Plugins>;
   /** URL under which others reach this server, if that is not where it listens. Never taken from a request. */
   readonly publicUrl?: string | undefined;
 
-  /** The plugin's own name towards a host. Default: the name of the first plugin. */
+  /** The plugin's own name towards a host. Default: the name of the first plugin; "host" for a host that serves none. */
   readonly selfId?: string | undefined;
-  /** Free text, at most 64 bytes. Default: the version of the first plugin. */
+  /** Free text, at most 64 bytes. Default: the version of the first plugin, else empty. */
   readonly selfVersion?: string | undefined;
   /** Default: the cookie of the protocol. */
   readonly magicCookie?: MagicCookie | undefined;

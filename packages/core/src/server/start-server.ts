@@ -39,18 +39,19 @@ export async function startServer<Plugins extends PluginSet>(
     );
   };
   const { graceMs = DEFAULT_GRACE_MS, handleSignals = true } = options;
-  checkPluginSet(plugins);
+  const isHost = extensions.length > 0;
+  if (Object.keys(plugins).length > 0 || (!isHost && options.selfId === undefined)) checkPluginSet(plugins);
   const impls = checkImplementations(plugins, options.impls);
   checkServeOptions(options);
   const [first] = Object.values(plugins);
   const self = {
-    selfId: options.selfId ?? first?.name ?? "",
+    selfId: options.selfId ?? first?.name ?? "host",
     selfVersion: options.selfVersion ?? first?.version ?? "",
   };
   checkName("selfId", self.selfId);
   checkFreeText("selfVersion", self.selfVersion);
   const admission = options.admission ?? (plan.localOnly ? loopbackPeers() : undefined);
-  if (admission === undefined && extensions.length > 0) {
+  if (admission === undefined && isHost) {
     throw new ConnectError(
       "a host that listens beyond this machine needs an admission policy: set admission to allowPeers([...]), " +
         "admitWhen(...) or, to let anybody in, openAdmission()",
