@@ -1,0 +1,197 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { callListener } from "@cpg/core/extension";
+import { retryLater } from "@cpg/resilience";
+import type { RegistryStore, RevisedChange } from "../state/registry-store.ts";
+import { createViewer, type ServiceView } from "./service-view.ts";
+import { createServiceWatch, type ServiceWatch } from "./service-watch.ts";
+import { createWatchHistory } from "./watch-history.ts";
+import { type Reader, wakeReaders } from "./watch-reader.ts";
+import { append, createTopic, type Follower, nodeAt, type Topic } from "./watch-topic.ts";
+
+export interface WatchHubOptions {
+  readonly store: RegistryStore;
+  readonly limits?: WatchLimits | undefined;
+  /** Hears what listeners of `follow` throw. Default: nobody. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+export interface WatchLimits {
+  /** Watches of one identity at a time. Whole number from 1. Default 100. */
+  readonly watchesPerIdentity?: number | undefined;
+  /** Watches in all. Whole number from 1. Default 20 000. */
+  readonly watches?: number | undefined;
+  /** Changes kept for watches that are resumed, of all service types together. Whole number from 0. Default 1 000. */
+  readonly history?: number | undefined;
+}
+
+export interface WatchOptions {
+  /** Ends the watch; the read that waits rejects with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Whose watch it is, for the limit of each. Default: the host's own, with no limit but that of all. */
+  readonly holder?: string | undefined;
+  /** Goes on after what was seen last. Default: a new watch, which begins with the present state. */
+  readonly after?: { readonly revision: number; readonly epoch: string } | undefined;
+  /** Tells only what changes the state or the preferred endpoint. Default false: every change of every provider. */
+  readonly basics?: boolean | undefined;
+}
+
+/** Tells everybody who wants to know what becomes of service types. */
+export interface WatchHub {
+  /** Watches that are open. */
+  readonly size: number;
+  /** The present state of a type; also of one that nobody provides. */
+  view(type: string): ServiceView;
+  /**
+   * Watches a type. It begins with the first read, which fails with `resource_exhausted` when there are too many.
+   * Whoever leaves without reading to the end calls `return`, as a loop does, or aborts the signal.
+   */
+  watch(type: string, options?: WatchOptions): ServiceWatch;
+  /**
+   * Calls `listener` with the present state, and with every later one as it comes. What it throws goes to `onError`.
+   * Returns how to stop. @throws {ConnectError} `resource_exhausted`.
+   */
+  follow(type: string, listener: (view: ServiceView) => void, options?: Pick<WatchOptions, "basics">): () => void;
+  /** Ends all watches with `unavailable`; there are no new ones afterwards. Idempotent. */
+  close(): void;
+}
+
+/** When there is room for another watch, nobody knows. */
+const retryAfterMs = 5_000;
+/** Types that were watched and are no longer: their history is kept for those who come back. */
+const maxIdleTopics = 1_000;
+
+/**
+ * Watches over a registry. A watch costs a cursor into a log that all share, however far behind its reader is.
+ * @throws {RangeError} naming the limit.
+ */
+export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOptions): WatchHub {
+  const { watchesPerIdentity, watches, history: maxChanges } = resolveLimits(limits);
+  const viewOf = createViewer(store);
+  const history = createWatchHistory(maxChanges);
+  const topics = new Map<string, Topic>();
+  /** Topics without watches, the longest idle first. */
+  const idle = new Map<string, Topic>();
+  const held = new Map<string, number>();
+  const ends = new Map<Reader, (error: Error) => void>();
+  let followers = 0;
+  let closed: ConnectError | undefined;
+
+  const refresh = (type: string): void => {
+    const topic = topics.get(type);
+    if (topic === undefined) return;
+    const node = append(topic, viewOf(type));
+    if (node === undefined) return;
+    history.add(topic, node);
+    wakeReaders(topic);
+    for (const { basics, tell } of [...topic.followers]) if (!basics || node.newBasics) tell(node.view);
+  };
+  const forgetChanges = store.onChange((change) => typesOf(change, store).forEach(refresh));
+
+  const enter = (type: string, holder: string | undefined): Topic => {
+    if (closed !== undefined) throw closed;
+    if (ends.size + followers >= watches) throw tooMany(`this registry can have ${watches} watches, and has`);
+    const own = holder === undefined ? 0 : (held.get(holder) ?? 0);
+    if (own >= watchesPerIdentity) throw tooMany(`one plugin can have ${watchesPerIdentity} watches, and has`);
+    if (holder !== undefined) held.set(holder, own + 1);
+    const topic = topics.get(type) ?? createTopic(viewOf(type));
+    topics.set(type, topic);
+    idle.delete(type);
+    topic.watches++;
+    return topic;
+  };
+  const leave = (topic: Topic, holder: string | undefined): void => {
+    const own = holder === undefined ? 0 : (held.get(holder) ?? 0);
+    if (holder !== undefined && own <= 1) held.delete(holder);
+    else if (holder !== undefined) held.set(holder, own - 1);
+    topic.watches--;
+    if (topic.watches > 0) return;
+    idle.set(topic.type, topic);
+    const [longest] = idle.size > maxIdleTopics ? idle.keys() : [];
+    if (longest === undefined) return;
+    idle.delete(longest);
+    topics.delete(longest);
+  };
+
+  return {
+    get size() {
+      return ends.size + followers;
+    },
+    view: viewOf,
+    watch(type, { signal, holder, after, basics = false } = {}) {
+      const watch = createServiceWatch({
+        signal,
+        open() {
+          const topic = enter(type, holder);
+          const isKnown = after?.epoch === store.epoch && after.revision <= store.revision;
+          const seen = isKnown ? nodeAt(topic, after.revision) : undefined;
+          const reader: Reader = {
+            topic,
+            basics,
+            seen,
+            replaying: seen !== undefined,
+            restarted: after !== undefined && seen === undefined,
+            slot: -1,
+            wake: undefined,
+          };
+          ends.set(reader, watch.end);
+          return reader;
+        },
+        close(reader) {
+          ends.delete(reader);
+          leave(reader.topic, holder);
+        },
+      });
+      return watch;
+    },
+    follow(type, listener, { basics = false } = {}) {
+      const topic = enter(type, undefined);
+      const tell = (view: ServiceView): void => callListener(() => listener(view), onError);
+      const follower: Follower = { basics, tell };
+      topic.followers.add(follower);
+      followers++;
+      tell(topic.newest.view);
+      return () => {
+        if (!topic.followers.delete(follower)) return;
+        followers--;
+        leave(topic, undefined);
+      };
+    },
+    close() {
+      if (closed !== undefined) return;
+      closed = new ConnectError("the registry is closed", Code.Unavailable);
+      forgetChanges();
+      for (const end of [...ends.values()]) end(closed);
+      topics.clear();
+      idle.clear();
+    },
+  };
+}
+
+/** The service types that a change is about. */
+function typesOf(change: RevisedChange, store: RegistryStore): readonly string[] {
+  switch (change.type) {
+    case "registered":
+    case "updated":
+    case "unregistered":
+      return [change.registration.type];
+    case "provider-changed":
+      return store.ofProvider(change.provider.id).map(({ type }) => type);
+    case "provider-added":
+    case "provider-removed":
+      return [];
+  }
+}
+
+function resolveLimits({ watchesPerIdentity = 100, watches = 20_000, history = 1_000 }: WatchLimits = {}) {
+  for (const [name, value] of Object.entries({ watchesPerIdentity, watches, history })) {
+    const min = name === "history" ? 0 : 1;
+    if (!Number.isSafeInteger(value) || value < min) {
+      throw new RangeError(`limits.${name} must be a whole number from ${min}, got ${value}`);
+    }
+  }
+  return { watchesPerIdentity, watches, history };
+}
+
+function tooMany(message: string): ConnectError {
+  return retryLater(message, Code.ResourceExhausted, retryAfterMs);
+}
