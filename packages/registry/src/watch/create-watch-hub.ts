@@ -51,6 +51,8 @@ export interface WatchHub {
    * Returns how to stop. @throws {ConnectError} `resource_exhausted`.
    */
   follow(type: string, listener: (view: ServiceView) => void, options?: Pick<WatchOptions, "basics">): () => void;
+  /** Ends the watches that have a holder, with this error; there are no new ones of theirs afterwards. */
+  endHeld(error: ConnectError): void;
   /** Ends all watches with `unavailable`; there are no new ones afterwards. Idempotent. */
   close(): void;
 }
@@ -72,9 +74,10 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
   /** Topics without watches, the longest idle first. */
   const idle = new Map<string, Topic>();
   const held = new Map<string, number>();
-  const ends = new Map<Reader, (error: Error) => void>();
+  const open = new Map<Reader, { readonly holder: string | undefined; end(error: Error): void }>();
   let followers = 0;
   let closed: ConnectError | undefined;
+  let closedToHolders: ConnectError | undefined;
 
   const refresh = (type: string): void => {
     const topic = topics.get(type);
@@ -88,8 +91,9 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
   const forgetChanges = store.onChange((change) => typesOf(change, store).forEach(refresh));
 
   const enter = (type: string, holder: string | undefined): Topic => {
-    if (closed !== undefined) throw closed;
-    if (ends.size + followers >= watches) throw tooMany(`this registry can have ${watches} watches, and has`);
+    const refusal = closed ?? (holder === undefined ? undefined : closedToHolders);
+    if (refusal !== undefined) throw refusal;
+    if (open.size + followers >= watches) throw tooMany(`this registry can have ${watches} watches, and has`);
     const own = holder === undefined ? 0 : (held.get(holder) ?? 0);
     if (own >= watchesPerIdentity) throw tooMany(`one plugin can have ${watchesPerIdentity} watches, and has`);
     if (holder !== undefined) held.set(holder, own + 1);
@@ -114,7 +118,7 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
 
   return {
     get size() {
-      return ends.size + followers;
+      return open.size + followers;
     },
     view: viewOf,
     watch(type, { signal, holder, after, basics = false } = {}) {
@@ -133,11 +137,11 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
             slot: -1,
             wake: undefined,
           };
-          ends.set(reader, watch.end);
+          open.set(reader, { holder, end: watch.end });
           return reader;
         },
         close(reader) {
-          ends.delete(reader);
+          open.delete(reader);
           leave(reader.topic, holder);
         },
       });
@@ -156,11 +160,15 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
         leave(topic, undefined);
       };
     },
+    endHeld(error) {
+      closedToHolders ??= error;
+      for (const { holder, end } of [...open.values()]) if (holder !== undefined) end(error);
+    },
     close() {
       if (closed !== undefined) return;
       closed = new ConnectError("the registry is closed", Code.Unavailable);
       forgetChanges();
-      for (const end of [...ends.values()]) end(closed);
+      for (const { end } of [...open.values()]) end(closed);
       topics.clear();
       idle.clear();
     },

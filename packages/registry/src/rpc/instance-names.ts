@@ -1,0 +1,47 @@
+import { createHash } from "node:crypto";
+import { BlockList, isIP } from "node:net";
+import type { RuntimeIdentity } from "@cpg/core";
+import type { Peer } from "@cpg/resilience";
+import type { Upstream } from "../router/upstream.ts";
+import type { ProviderFacts } from "../state/registry-store.ts";
+
+export interface InstanceFacts {
+  readonly identity: RuntimeIdentity;
+  readonly instanceKey: string | undefined;
+  /** Who registers. */
+  readonly peer: Peer | undefined;
+  readonly baseUrl: string | undefined;
+  readonly upstream: Upstream;
+}
+
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/**
+ * Who registers, with the names by which the instance is known again: the key that it shows, kept only as its hash; and
+ * its place, which is its self_id, its base_url and the address that it comes from. One that has neither is nobody else
+ * but itself.
+ */
+export function providerFacts(facts: InstanceFacts): ProviderFacts {
+  const { runtimeId: id, selfId } = facts.identity;
+  const place = placeOf(facts);
+  if (facts.instanceKey === undefined) return { id, selfId, instance: place ?? `id:${id}` };
+  const hash = createHash("sha256").update(`${selfId}\0${facts.instanceKey}`).digest("base64url");
+  return { id, selfId, instance: `key:${hash}`, place };
+}
+
+function placeOf({ identity, peer, baseUrl, upstream }: InstanceFacts): string | undefined {
+  const address = peer && addressOf(peer);
+  // Plugins in this process and its threads may all give the same URL, or none.
+  if (baseUrl === undefined || address === undefined || upstream.kind === "direct") return undefined;
+  return `place:${identity.selfId} ${address} ${baseUrl}`;
+}
+
+function addressOf({ network, address }: Peer): string | undefined {
+  if (network !== "tcp") return network;
+  if (address === undefined) return undefined;
+  // A plugin on this machine may come by IPv4 now and by IPv6 the next time.
+  const family = isIP(address);
+  return family !== 0 && loopback.check(address, family === 4 ? "ipv4" : "ipv6") ? "loopback" : address;
+}
