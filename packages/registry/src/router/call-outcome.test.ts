@@ -1,7 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { markUnprocessed } from "@cpg/resilience";
 import { describe, expect, it } from "vitest";
-import { codeOfAnswer, resultOfAnswer, resultOfDirect } from "./call-outcome.ts";
+import type { CallResult } from "../health/health-monitor.ts";
+import { codeOfAnswer, resultOf, resultOfDirect } from "./call-outcome.ts";
+import type { ForwardEnd } from "./forward/forwarder.ts";
 
 describe("an answer", () => {
   const unary = "application/proto";
@@ -29,8 +31,29 @@ describe("an answer", () => {
     { status: 504, grpcStatus: undefined, contentType: "", code: "deadline_exceeded", result: "ok" },
   ])("$status $grpcStatus of $contentType means $code, and to the provider $result", (row) => {
     expect(codeOfAnswer(row)).toBe(row.code);
-    expect(resultOfAnswer(row)).toBe(row.result);
+    expect(resultOf({ kind: "answered", cut: undefined, ...row })).toBe(row.result);
   });
+});
+
+describe("a call without a whole answer", () => {
+  const error = new Error("x");
+  const answer = { kind: "answered", status: 200, contentType: "", grpcStatus: undefined } as const;
+  it.each<{ end: ForwardEnd; result: CallResult | undefined }>([
+    { end: { kind: "unsent", cause: "refused", error, replayable: true }, result: "refused" },
+    { end: { kind: "unsent", cause: "timeout", error, replayable: true }, result: "timeout" },
+    { end: { kind: "unsent", cause: "unreachable", error, replayable: true }, result: "timeout" },
+    { end: { kind: "unsent", cause: "tls", error, replayable: true }, result: "failed" },
+    { end: { kind: "unsent", cause: "protocol", error, replayable: true }, result: "failed" },
+    { end: { kind: "unsent", cause: "unprocessed", error, replayable: true }, result: undefined },
+    { end: { kind: "unsent", cause: "busy", error, replayable: true }, result: undefined },
+    { end: { kind: "unsent", cause: "closed", error, replayable: true }, result: undefined },
+    { end: { kind: "lost", cause: "connection", error }, result: "reset" },
+    { end: { kind: "lost", cause: "stream", error }, result: "failed" },
+    { end: { ...answer, cut: "connection" }, result: "reset" },
+    { end: { ...answer, cut: "stream" }, result: "failed" },
+    { end: { kind: "aborted", status: undefined }, result: undefined },
+    { end: { kind: "aborted", status: 200 }, result: undefined },
+  ])("means to its provider $result: $end", ({ end, result }) => expect(resultOf(end)).toBe(result));
 });
 
 describe("an answer of a plugin without a socket", () => {

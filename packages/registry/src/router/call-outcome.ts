@@ -2,16 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { isConnectionLost, isUnprocessed } from "@cpg/resilience";
 import type { CallResult } from "../health/health-monitor.ts";
-
-/** What an answer says of itself without its body. */
-export interface AnswerFacts {
-  /** HTTP status. */
-  readonly status: number;
-  /** Value of grpc-status, among headers or trailers. */
-  readonly grpcStatus: string | undefined;
-  /** Content type of the answer; "" if it has none. */
-  readonly contentType: string;
-}
+import type { ForwardEnd, UnsentCause } from "./forward/forwarder.ts";
 
 /** Failures that are the server's own. */
 const ownFailures: ReadonlySet<number> = new Set([Code.Unknown, Code.Internal, Code.Unavailable, Code.DataLoss]);
@@ -21,8 +12,36 @@ const ownFailures: ReadonlySet<number> = new Set([Code.Unknown, Code.Internal, C
  */
 const harmlessStatuses: ReadonlySet<number> = new Set([501, 504]);
 
-/** What an answer says of its provider's health. */
-export function resultOfAnswer({ status, grpcStatus }: AnswerFacts): CallResult {
+type AnswerFacts = Pick<Extract<ForwardEnd, { readonly kind: "answered" }>, "status" | "contentType" | "grpcStatus">;
+
+/** What the end of a call says of its provider's health. Undefined: nothing. */
+export function resultOf(end: ForwardEnd): CallResult | undefined {
+  switch (end.kind) {
+    case "answered":
+      if (end.cut !== undefined) return end.cut === "connection" ? "reset" : "failed";
+      return resultOfAnswer(end);
+    case "unsent":
+      return unsentResults[end.cause];
+    case "lost":
+      return end.cause === "connection" ? "reset" : "failed";
+    case "aborted":
+      return undefined;
+  }
+}
+
+/** Without a result: the provider is there, or the host itself is to blame. */
+const unsentResults: Readonly<Record<UnsentCause, CallResult | undefined>> = {
+  refused: "refused",
+  timeout: "timeout",
+  unreachable: "timeout", // the network may be to blame, so it proves no death
+  tls: "failed",
+  protocol: "failed",
+  unprocessed: undefined,
+  busy: undefined,
+  closed: undefined,
+};
+
+function resultOfAnswer({ status, grpcStatus }: AnswerFacts): CallResult {
   if (grpcStatus !== undefined) return ownFailures.has(Number(grpcStatus)) ? "failed" : "ok";
   return status >= 500 && !harmlessStatuses.has(status) ? "failed" : "ok";
 }

@@ -18,7 +18,7 @@ export interface RouteTo {
 }
 
 export interface ProviderSources {
-  readonly store: RegistryStore;
+  readonly store: Pick<RegistryStore, "find" | "provider">;
   readonly selector: Selector;
   readonly access: AccessPolicy;
 }
@@ -43,7 +43,7 @@ export function findProvider(
     try {
       return selector.select({ type, minVersion: "", callerId: identity.runtimeId, except }).registration;
     } catch (reason) {
-      mayCallType();
+      if (except === undefined) mayCallType(); // otherwise that is known
       throw reason;
     }
   };
@@ -63,7 +63,7 @@ export function findProvider(
 }
 
 /** Why a provider that a caller names gets no calls. The selection looks at that itself. */
-function refusalOf(store: RegistryStore, { type, providerId }: Registration): ConnectError | undefined {
+function refusalOf(store: ProviderSources["store"], { type, providerId }: Registration): ConnectError | undefined {
   const provider = store.provider(providerId);
   if (provider === undefined) return routeError("unknown", { type, providerId });
   if (provider.draining) return routeError("draining", { type, providerId });

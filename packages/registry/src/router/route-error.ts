@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { retryLater } from "@cpg/resilience";
 
 /** Why the host itself refuses a routed call, or gives it up. */
 export type RouteFault =
@@ -11,6 +12,8 @@ export type RouteFault =
   | "host-draining"
   /** No connection to the provider, or it refused the call unseen. */
   | "unreachable"
+  /** Every connection to the provider is taken. */
+  | "busy"
   /** The connection broke, and nobody knows how far the call came. */
   | "lost";
 
@@ -41,6 +44,7 @@ const answers: Record<RouteFault, { readonly code: Code; readonly says: (target:
   draining: { code: Code.Unavailable, says: (target) => `${target} takes no new calls` },
   "host-draining": { code: Code.Unavailable, says: () => "the host is shutting down and takes no new calls" },
   unreachable: { code: Code.Unavailable, says: (target) => `${target} cannot be reached` },
+  busy: { code: Code.ResourceExhausted, says: (target) => `${target} has too many calls open` },
   lost: { code: Code.Unavailable, says: (target) => `the connection to ${target} was lost` },
 };
 
@@ -51,7 +55,10 @@ const answers: Record<RouteFault, { readonly code: Code; readonly says: (target:
 export function routeError(fault: RouteFault, target: RouteTarget, reason?: unknown): ConnectError {
   const { code, says } = answers[fault];
   const cause = new RouteError(fault, target, reason);
-  return new ConnectError(says(describe(target)), code, undefined, undefined, cause);
+  const message = says(describe(target));
+  return code === Code.ResourceExhausted
+    ? retryLater(message, code, retryAfterMs, cause)
+    : new ConnectError(message, code, undefined, undefined, cause);
 }
 
 /**
@@ -62,6 +69,9 @@ export function httpStatusOf({ cause }: ConnectError): number | undefined {
   const isGateway = cause instanceof RouteError && (cause.fault === "unreachable" || cause.fault === "lost");
   return isGateway ? 502 : undefined;
 }
+
+/** A call may end at any time; a second is not long to wait, nor many refusals. */
+const retryAfterMs = 1_000;
 
 function describe({ type, providerId }: RouteTarget): string {
   return providerId === undefined ? `service ${type}` : `provider ${providerId} of ${type}`;
