@@ -9,6 +9,7 @@ import { buildChildEnvironment } from "../launch/process/child-environment.ts";
 import { ENV } from "../protocol/constants.ts";
 import { createPortClient, type PortClient } from "./port-client.ts";
 import { followThread } from "./running-thread.ts";
+import { spareTypeStripping } from "./spare-type-stripping.ts";
 import { readThreadOutput } from "./thread-output.ts";
 import type { ResolvedWorkerOptions } from "./worker-options.ts";
 import { launchData } from "./worker-port.ts";
@@ -76,6 +77,7 @@ function startThread(options: ResolvedWorkerOptions, { plugin, hostUrl }: Launch
     const reason = `entry ${entry} not found`;
     throw launchFailed({ plugin, stage: "spawn", reason, code: Code.FailedPrecondition });
   }
+  spareTypeStripping(entry);
   const controlToken = randomBytes(tokenBytes).toString("base64url");
   const endpoint = `worker:${plugin}`;
   const { port1, port2 } = new MessageChannel();
