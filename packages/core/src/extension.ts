@@ -3,6 +3,7 @@ export { toWireHealth } from "./control/plugin-control-service.ts";
 export { isRuntimeId, RUNTIME_ID_RULE } from "./control/runtime-id.ts";
 export { within } from "./internal/bounded.ts";
 export { callListener } from "./internal/call-listener.ts";
+export { followTlsUpdates } from "./internal/tls-updates.ts";
 export { peerOf } from "./listener/connection-peer.ts";
 export type { NodeHandler, NodeServerRequest, NodeServerResponse, StreamHandler } from "./listener/node-handler.ts";
 export { DEFAULT_HOST_URL, DEFAULT_PORT, HEADER, SERVER_METADATA } from "./protocol/constants.ts";
@@ -17,5 +18,6 @@ export {
 } from "./protocol/field-rules.ts";
 export { invalidField } from "./protocol/wire-error.ts";
 export { type EncodedError, encodeError } from "./wire/answer-error.ts";
+export { secureContextOf } from "./wire/call-transport-options.ts";
 export { endUnreadRequest } from "./wire/end-unread-request.ts";
 export { createRpcHandler, type RpcHandlerOptions } from "./wire/rpc-handler.ts";
