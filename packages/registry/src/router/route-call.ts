@@ -82,18 +82,18 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
     const { answered, status, contentType, error } = await ended;
     notes.requestBytes = bytes.request;
     notes.responseBytes = bytes.response;
-    if (notes.error !== undefined) return; // cut
     notes.status = answered ? status : undefined;
+    if (notes.error !== undefined) return; // cut
     const code = error === undefined ? undefined : codeName(error.code);
     notes.code = code ?? (answered ? codeOfAnswer({ status, contentType, grpcStatus: undefined }) : "canceled");
     if (answered) health.callEnded(to.registration.providerId, resultOfDirect(error));
   };
 
   const settle = ({ exchange, notes }: AdmittedCall, { registration }: RouteTo, end: ForwardEnd): void => {
+    if (end.kind === "answered" || end.kind === "aborted") notes.status = end.status;
     if (notes.error !== undefined) return; // cut
     switch (end.kind) {
       case "answered":
-        notes.status = end.status;
         notes.code = codeOfAnswer(end);
         break;
       case "unsent":
@@ -103,15 +103,15 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
         fail(exchange, notes, routeError("lost", registration, end.error));
         break;
       case "aborted":
-        notes.status = end.status;
         notes.code = codeName(Code.Canceled);
         break;
     }
   };
 
   /** Where a call that reached nobody may go instead. */
-  const nextFor = ({ identity, path }: AdmittedCall, to: RouteTo, end: ForwardEnd): RouteTo | undefined => {
-    if (end.kind !== "unsent" || !end.replayable) return undefined;
+  const nextFor = ({ identity, path, notes }: AdmittedCall, to: RouteTo, end: ForwardEnd): RouteTo | undefined => {
+    if (end.kind !== "unsent" || !end.replayable || notes.attempts === maxAttempts) return undefined;
+    if (notes.error !== undefined) return undefined; // cut
     // It is there, and takes calls: it only was about to close the connection.
     const same = end.cause === "unprocessed" ? to : undefined;
     if (path.providerId !== undefined) return same;
@@ -139,12 +139,23 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
         const end: ForwardEnd = await forwarder.forward(exchange, request);
         const result = resultOf(end);
         if (result !== undefined && notes.error === undefined) health.callEnded(providerId, result);
-        const next: RouteTo | undefined = notes.attempts < maxAttempts ? nextFor(call, to, end) : undefined;
+        const next = nextFor(call, to, end);
         if (next === undefined) settle(call, to, end);
         to = next;
       } finally {
         endFlight();
       }
+    }
+  };
+
+  const run = async (call: AdmittedCall, finish: () => void): Promise<void> => {
+    try {
+      await carry(call);
+    } catch (reason) {
+      if (call.notes.error === undefined) fail(call.exchange, call.notes, reason);
+      else report(reason); // cut already
+    } finally {
+      finish();
     }
   };
 
@@ -191,14 +202,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
         notes.code = codeName(error.code);
         notes.cut(error);
       });
-      const call: AdmittedCall = { exchange, nodeExchange, identity, path, passed, notes };
-      carry(call)
-        .catch((reason: unknown) => {
-          if (notes.error === undefined) fail(exchange, notes, reason);
-          else report(reason); // cut already
-        })
-        .finally(finish)
-        .catch(report);
+      void run({ exchange, nodeExchange, identity, path, passed, notes }, finish);
     } catch (reason) {
       fail(exchange, notes, reason);
       finish();
