@@ -82,8 +82,8 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
     const { answered, status, contentType, error } = await ended;
     notes.requestBytes = bytes.request;
     notes.responseBytes = bytes.response;
-    notes.status = answered ? status : undefined;
     if (notes.error !== undefined) return; // cut
+    notes.status = answered ? status : undefined;
     const code = error === undefined ? undefined : codeName(error.code);
     notes.code = code ?? (answered ? codeOfAnswer({ status, contentType, grpcStatus: undefined }) : "canceled");
     if (answered) health.callEnded(to.registration.providerId, resultOfDirect(error));
