@@ -41,9 +41,9 @@ export function createDependencyGraph(plugins: readonly GraphPlugin[]): Dependen
     places.set(id, place);
   }
   const edges = findEdges(plugins);
-  const { layers, stuck } = findStartOrder(plugins.length, edges.needs);
+  const { layers, stuck } = findStartOrder(plugins.length, edges);
   const idOf = (place: number): string => plugins[place]?.id ?? "";
-  const cycle = findCycle(stuck, edges.needs);
+  const cycle = stuck.length === 0 ? undefined : findCycle(stuck, edges.needs);
   return {
     layers: layers.map((layer) => layer.map(idOf)),
     problems: [

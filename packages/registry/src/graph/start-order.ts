@@ -1,4 +1,4 @@
-import type { Need } from "./edges.ts";
+import type { Edges } from "./edges.ts";
 
 export interface StartOrder {
   /** Plugins that can start together, layer after layer: each comes after every provider of what it needs. */
@@ -11,36 +11,43 @@ export interface StartOrder {
  * Kahn's algorithm (A. B. Kahn, Topological sorting of large networks, 1962) on arrays of numbers, O(plugins + edges).
  * Among plugins that would wait for each other for ever, needs that are not required give way.
  */
-export function findStartOrder(count: number, needs: readonly Need[]): StartOrder {
-  const first = sortOnce(count, needs);
-  if (first.stuck.length === 0 || needs.every(({ required }) => required)) return first;
-  const stuck = new Set(first.stuck);
-  const heeded = needs.filter(
-    ({ required, consumer, providers }) =>
-      required || !stuck.has(consumer) || !providers.some((provider) => stuck.has(provider)),
-  );
-  return sortOnce(count, heeded);
+export function findStartOrder(count: number, edges: Edges): StartOrder {
+  const first = sortOnce(count, edges, undefined);
+  if (first.stuck.length === 0 || edges.required.every((required) => required === 1)) return first;
+  return sortOnce(count, edges, needsThatGiveWay(edges, new Set(first.stuck)));
 }
 
-function sortOnce(count: number, needs: readonly Need[]): StartOrder {
+/** By the number of the requirement: 1 for those without which a plugin can do, and which are in the way. */
+function needsThatGiveWay({ count, consumers, providers, needOf, required }: Edges, stuck: ReadonlySet<number>) {
+  const giveWay = new Uint8Array(required.length);
+  for (let arrow = 0; arrow < count; arrow++) {
+    const need = at(needOf, arrow);
+    if (required[need] !== 1 && stuck.has(at(consumers, arrow)) && stuck.has(at(providers, arrow))) giveWay[need] = 1;
+  }
+  return giveWay;
+}
+
+function sortOnce(count: number, edges: Edges, giveWay: Uint8Array | undefined): StartOrder {
+  const isHeeded = (arrow: number): boolean => giveWay?.[at(edges.needOf, arrow)] !== 1;
   // Consumers of each plugin, one after the other in one array: those of plugin p lie from starts[p] to starts[p + 1].
   const starts = new Int32Array(count + 1);
   const waitsFor = new Int32Array(count);
-  for (const { consumer, providers } of needs) {
-    for (const provider of providers) {
-      starts[provider + 1] = at(starts, provider + 1) + 1;
-      waitsFor[consumer] = at(waitsFor, consumer) + 1;
-    }
+  for (let arrow = 0; arrow < edges.count; arrow++) {
+    if (!isHeeded(arrow)) continue;
+    const after = at(edges.providers, arrow) + 1;
+    const consumer = at(edges.consumers, arrow);
+    starts[after] = at(starts, after) + 1;
+    waitsFor[consumer] = at(waitsFor, consumer) + 1;
   }
   for (let plugin = 0; plugin < count; plugin++) starts[plugin + 1] = at(starts, plugin + 1) + at(starts, plugin);
   const consumers = new Int32Array(at(starts, count));
   const next = starts.slice();
-  for (const { consumer, providers } of needs) {
-    for (const provider of providers) {
-      const place = at(next, provider);
-      consumers[place] = consumer;
-      next[provider] = place + 1;
-    }
+  for (let arrow = 0; arrow < edges.count; arrow++) {
+    if (!isHeeded(arrow)) continue;
+    const provider = at(edges.providers, arrow);
+    const place = at(next, provider);
+    consumers[place] = at(edges.consumers, arrow);
+    next[provider] = place + 1;
   }
 
   const layers: number[][] = [];
