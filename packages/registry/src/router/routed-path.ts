@@ -4,8 +4,8 @@ import { invalidField } from "@cpg/core/extension";
 /** The name of a method, as nearly every routed call has it: nothing in it can be misread. */
 const oneWord = /^[A-Za-z0-9_-]+$/;
 const notPlain = /[^!-~]|[\\#?]/;
-/** A dot, slash, backslash or control character behind a percent sign, or behind several of them. */
-const hiddenSyntax = /%(?:25)*(?:2e|2f|5c|[01][0-9a-f]|7f)/i;
+/** A dot, slash, backslash or control character. */
+const hiddenSyntax = /%(?:2e|2f|5c|[01][0-9a-f]|7f)/i;
 /** "." and "..", also with the parameters that some servers cut off. */
 const dotSegment = /(?:^|\/)\.{1,2}(?:[;/]|$)/;
 const escapeSequence = /%([0-9a-f]{2})/gi;
@@ -56,7 +56,7 @@ function decodedFully(field: string, path: string): string {
   for (let round = 0; round < maxEncodings; round++) {
     const decoded = text.replace(escapeSequence, decodeOne);
     if (decoded === text) return text;
-    // One that became visible only now.
+    // One that shows only now.
     if (hiddenSyntax.test(decoded))
       throw invalidField(field, "must not hold an encoded dot, slash or control character");
     text = decoded;
