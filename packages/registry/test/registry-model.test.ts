@@ -243,5 +243,5 @@ describe("registry and watchers, against a model", () => {
       ),
       { numRuns: 1_000 },
     );
-  });
+  }, 60_000);
 });

@@ -108,7 +108,11 @@ describe("registry store", () => {
 
   it("keeps a listener that throws from doing harm, and says so", () => {
     const errors: unknown[] = [];
-    const store = createRegistryStore({ onError: (error) => errors.push(error) });
+    const onError = (error: unknown) => {
+      errors.push(error);
+      throw error;
+    };
+    const store = createRegistryStore({ onError });
     const heard: string[] = [];
     store.onChange(() => {
       throw new Error("broken");

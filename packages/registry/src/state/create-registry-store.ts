@@ -38,12 +38,17 @@ export function createRegistryStore(options: RegistryStoreOptions = {}): Registr
   let telling = false;
   let state: RegistryState = emptyState;
 
+  const report = (error: unknown): void =>
+    callListener(
+      () => onError(error),
+      () => {},
+    );
   const tell = (): void => {
     if (telling) return;
     telling = true;
     for (let change = untold.shift(); change !== undefined; change = untold.shift()) {
       const next = change;
-      for (const listener of [...listeners]) callListener(() => listener(next), onError);
+      for (const listener of [...listeners]) callListener(() => listener(next), report);
     }
     telling = false;
   };

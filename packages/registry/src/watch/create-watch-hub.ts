@@ -1,8 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { callListener } from "@cpg/core/extension";
 import { retryLater } from "@cpg/resilience";
+import type { Registration } from "../state/registration.ts";
 import type { RegistryStore, RevisedChange } from "../state/registry-store.ts";
-import { createViewer, type ServiceView } from "./service-view.ts";
+import { type ProviderView, providerView, type ServiceView, serviceView } from "./service-view.ts";
 import { createServiceWatch, type ServiceWatch } from "./service-watch.ts";
 import { createWatchHistory } from "./watch-history.ts";
 import { type Reader, wakeReaders } from "./watch-reader.ts";
@@ -68,7 +69,6 @@ const maxIdleTopics = 1_000;
  */
 export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOptions): WatchHub {
   const { watchesPerIdentity, watches, history: maxChanges } = resolveLimits(limits);
-  const viewOf = createViewer(store);
   const history = createWatchHistory(maxChanges);
   const topics = new Map<string, Topic>();
   /** Topics without watches, the longest idle first. */
@@ -79,16 +79,59 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
   let closed: ConnectError | undefined;
   let closedToHolders: ConnectError | undefined;
 
-  const refresh = (type: string): void => {
-    const topic = topics.get(type);
-    if (topic === undefined) return;
-    const node = append(topic, viewOf(type));
+  const providersOf = (type: string): Map<string, ProviderView> => {
+    const providers = new Map<string, ProviderView>();
+    for (const registration of store.ofType(type)) {
+      const view = providerView(registration, store.provider(registration.providerId));
+      if (view !== undefined) providers.set(registration.id, view);
+    }
+    return providers;
+  };
+  const publish = (topic: Topic): void => {
+    const node = append(topic, serviceView(topic.type, topic.providers.values(), store));
     if (node === undefined) return;
     history.add(topic, node);
     wakeReaders(topic);
-    for (const { basics, tell } of [...topic.followers]) if (!basics || node.newBasics) tell(node.view);
+    for (const follower of topic.followers) {
+      // One that came while this was told has seen it.
+      if (follower.seen === node) continue;
+      follower.seen = node;
+      if (!follower.basics || node.newBasics) tell(follower, node.view);
+    }
   };
-  const forgetChanges = store.onChange((change) => typesOf(change, store).forEach(refresh));
+  const report = (error: unknown): void =>
+    callListener(
+      () => onError(error),
+      () => {},
+    );
+  /** As `callListener`, which would make a closure for each. */
+  const tell = ({ listener }: Follower, view: ServiceView): void => {
+    try {
+      const result: unknown = listener(view);
+      if (result instanceof Promise) result.catch(report);
+    } catch (error) {
+      report(error);
+    }
+  };
+  /** Topics that a change is about, and that were not published since. */
+  const stale = new Set<Topic>();
+  const forgetChanges = store.onChange((change) => {
+    for (const { id, type } of registrationsOf(change, store)) {
+      const topic = topics.get(type);
+      if (topic === undefined) continue;
+      const registration = store.registration(id);
+      const view = providerView(registration, registration && store.provider(registration.providerId));
+      if (view === undefined) topic.providers.delete(id);
+      else topic.providers.set(id, view);
+      stale.add(topic);
+    }
+    // Changes that were made together are seen together: the others of them are still to be told.
+    if (change.revision < store.revision) return;
+    for (const topic of stale) {
+      stale.delete(topic);
+      publish(topic);
+    }
+  });
 
   const enter = (type: string, holder: string | undefined): Topic => {
     const refusal = closed ?? (holder === undefined ? undefined : closedToHolders);
@@ -97,10 +140,15 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
     const own = holder === undefined ? 0 : (held.get(holder) ?? 0);
     if (own >= watchesPerIdentity) throw tooMany(`one plugin can have ${watchesPerIdentity} watches, and has`);
     if (holder !== undefined) held.set(holder, own + 1);
-    const topic = topics.get(type) ?? createTopic(viewOf(type));
-    topics.set(type, topic);
+    const topic = topics.get(type) ?? newTopic(type);
     idle.delete(type);
     topic.watches++;
+    return topic;
+  };
+  const newTopic = (type: string): Topic => {
+    const providers = providersOf(type);
+    const topic = createTopic(providers, serviceView(type, providers.values(), store));
+    topics.set(type, topic);
     return topic;
   };
   const leave = (topic: Topic, holder: string | undefined): void => {
@@ -120,7 +168,7 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
     get size() {
       return open.size + followers;
     },
-    view: viewOf,
+    view: (type) => serviceView(type, providersOf(type).values(), store),
     watch(type, { signal, holder, after, basics = false } = {}) {
       const watch = createServiceWatch({
         signal,
@@ -149,11 +197,10 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
     },
     follow(type, listener, { basics = false } = {}) {
       const topic = enter(type, undefined);
-      const tell = (view: ServiceView): void => callListener(() => listener(view), onError);
-      const follower: Follower = { basics, tell };
+      const follower: Follower = { basics, listener, seen: topic.newest };
       topic.followers.add(follower);
       followers++;
-      tell(topic.newest.view);
+      tell(follower, topic.newest.view);
       return () => {
         if (!topic.followers.delete(follower)) return;
         followers--;
@@ -175,15 +222,15 @@ export function createWatchHub({ store, limits, onError = () => {} }: WatchHubOp
   };
 }
 
-/** The service types that a change is about. */
-function typesOf(change: RevisedChange, store: RegistryStore): readonly string[] {
+/** The registrations that a change is about. */
+function registrationsOf(change: RevisedChange, store: RegistryStore): readonly Registration[] {
   switch (change.type) {
     case "registered":
     case "updated":
     case "unregistered":
-      return [change.registration.type];
+      return [change.registration];
     case "provider-changed":
-      return store.ofProvider(change.provider.id).map(({ type }) => type);
+      return store.ofProvider(change.provider.id);
     case "provider-added":
     case "provider-removed":
       return [];

@@ -41,48 +41,40 @@ export function endpointUrlOf({ type, providerId }: Pick<Registration, "type" | 
   return `/services/${type}/${providerId}`;
 }
 
-/** Makes views of what a registry holds now. Providers that did not change are the same objects in each. */
-export function createViewer(store: RegistryStore): (type: string) => ServiceView {
-  const seen = new WeakMap<Registration, { readonly provider: Provider; readonly view: ProviderView }>();
-  const viewOf = (registration: Registration): ProviderView | undefined => {
-    const provider = store.provider(registration.providerId);
-    if (provider === undefined) return undefined;
-    const known = seen.get(registration);
-    if (known?.provider === provider) return known.view;
-    const { health, draining } = provider;
-    const view: ProviderView = {
-      providerId: provider.id,
-      version: registration.version,
-      endpointUrl: endpointUrlOf(registration),
-      metadata: registration.metadata,
-      health: health.level,
-      reason: health.reason,
-      draining,
-    };
-    seen.set(registration, { provider, view });
-    return view;
-  };
+/** What a registration of a provider looks like; undefined when either is gone. */
+export function providerView(
+  registration: Registration | undefined,
+  provider: Provider | undefined,
+): ProviderView | undefined {
+  if (registration === undefined || provider === undefined) return undefined;
+  const { version, metadata } = registration;
+  const { id: providerId, health, draining } = provider;
+  const endpointUrl = endpointUrlOf(registration);
+  return { providerId, version, endpointUrl, metadata, health: health.level, reason: health.reason, draining };
+}
 
-  return (type) => {
-    const healthy: ProviderView[] = [];
-    const degraded: ProviderView[] = [];
-    const uncalled: ProviderView[] = [];
-    for (const registration of store.ofType(type)) {
-      const view = viewOf(registration);
-      if (view === undefined) continue;
-      if (view.draining || view.health === "unhealthy") uncalled.push(view);
-      else if (view.health === "degraded") degraded.push(view);
-      else healthy.push(view);
-    }
-    return {
-      type,
-      state: healthy.length > 0 ? "available" : degraded.length > 0 ? "degraded" : "unavailable",
-      endpoint: healthy[0] ?? degraded[0],
-      providers: [...healthy, ...degraded, ...uncalled],
-      revision: store.revision,
-      epoch: store.epoch,
-      restarted: false,
-    };
+/** The view of a type that these provide, in the order of their registration. */
+export function serviceView(
+  type: string,
+  registered: Iterable<ProviderView>,
+  { revision, epoch }: Pick<RegistryStore, "revision" | "epoch">,
+): ServiceView {
+  const healthy: ProviderView[] = [];
+  const degraded: ProviderView[] = [];
+  const uncalled: ProviderView[] = [];
+  for (const view of registered) {
+    if (view.draining || view.health === "unhealthy") uncalled.push(view);
+    else if (view.health === "degraded") degraded.push(view);
+    else healthy.push(view);
+  }
+  return {
+    type,
+    state: healthy.length > 0 ? "available" : degraded.length > 0 ? "degraded" : "unavailable",
+    endpoint: healthy[0] ?? degraded[0],
+    providers: healthy.concat(degraded, uncalled),
+    revision,
+    epoch,
+    restarted: false,
   };
 }
 

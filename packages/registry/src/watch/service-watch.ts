@@ -30,11 +30,6 @@ export function createServiceWatch({ open, close, signal }: ServiceWatchOptions)
     kind: "open",
   };
 
-  const settled = (): void => {
-    pending = undefined;
-    fail = undefined;
-    if (reader !== undefined) reader.wake = undefined;
-  };
   /** Leaves, once. What waits gets the reason, or, without one, the end. */
   const leave = (reason?: unknown): void => {
     if (state.kind !== "open") return;
@@ -43,11 +38,12 @@ export function createServiceWatch({ open, close, signal }: ServiceWatchOptions)
     if (reader === undefined) return;
     unpark(reader);
     close(reader);
-    if (pending === undefined) return;
+    const { wake } = reader;
+    if (wake === undefined) return;
     state = { kind: "done" };
-    const tell = reason === undefined ? () => reader?.wake?.(done) : () => fail?.(reason);
-    tell();
-    settled();
+    reader.wake = undefined;
+    if (reason === undefined) wake(done);
+    else fail?.(reason);
   };
   const onAbort = (): void => {
     leave(signal?.reason);
@@ -77,10 +73,7 @@ export function createServiceWatch({ open, close, signal }: ServiceWatchOptions)
     const waiting = reader;
     if (waiting === undefined) return Promise.resolve(done);
     pending = new Promise((resolve, reject) => {
-      waiting.wake = (result) => {
-        settled();
-        resolve(result);
-      };
+      waiting.wake = resolve;
       fail = reject;
     });
     park(waiting);
@@ -90,7 +83,7 @@ export function createServiceWatch({ open, close, signal }: ServiceWatchOptions)
   const again = (): Promise<IteratorResult<ServiceView, undefined>> => watch.next();
   const watch: ServiceWatch = {
     [Symbol.asyncIterator]: () => watch,
-    next: () => (pending === undefined ? read() : pending.then(again, again)),
+    next: () => (pending === undefined || reader?.wake === undefined ? read() : pending.then(again, again)),
     async return() {
       leave();
       state = { kind: "done" };

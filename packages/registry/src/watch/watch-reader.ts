@@ -14,6 +14,7 @@ export interface Reader {
   restarted: boolean;
   /** Its place among those who wait; -1 when it does not. */
   slot: number;
+  /** Settles the read that waits. */
   wake: ((result: IteratorResult<ServiceView, undefined>) => void) | undefined;
 }
 
@@ -82,8 +83,13 @@ export function wakeReaders(topic: Topic): void {
   for (const reader of waiting) {
     reader.slot = -1;
     const event = nextEvent(reader);
-    if (event === undefined) park(reader);
-    else reader.wake?.(event);
+    if (event === undefined) {
+      park(reader);
+    } else {
+      const { wake } = reader;
+      reader.wake = undefined;
+      wake?.(event);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ServiceView, sameBasics, sameView } from "./service-view.ts";
+import { type ProviderView, type ServiceView, sameBasics, sameView } from "./service-view.ts";
 import type { Reader } from "./watch-reader.ts";
 
 /** One state of a service type, linked to the one that followed it. Shared by all who watch the type. */
@@ -16,12 +16,15 @@ export interface ViewNode {
 /** Called with each state. */
 export interface Follower {
   readonly basics: boolean;
-  readonly tell: (view: ServiceView) => void;
+  readonly listener: (view: ServiceView) => void;
+  seen: ViewNode;
 }
 
 /** What is known of one service type that is or was watched. */
 export interface Topic {
   readonly type: string;
+  /** By registration id, in the order of their registration. */
+  readonly providers: Map<string, ProviderView>;
   newest: ViewNode;
   /** Oldest one after which nothing is forgotten. */
   base: ViewNode;
@@ -32,9 +35,9 @@ export interface Topic {
   readonly followers: Set<Follower>;
 }
 
-export function createTopic(view: ServiceView): Topic {
+export function createTopic(providers: Map<string, ProviderView>, view: ServiceView): Topic {
   const first = createNode(view, true);
-  return { type: view.type, newest: first, base: first, watches: 0, waiting: [], followers: new Set() };
+  return { type: view.type, providers, newest: first, base: first, watches: 0, waiting: [], followers: new Set() };
 }
 
 /** Makes a view the newest one of its topic. Undefined when it looks the same as the newest. */
