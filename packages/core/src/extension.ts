@@ -1,6 +1,8 @@
 // For packages that extend a host, such as @cpg/registry: the rules of the protocol, and what a server of ours does.
 export { toWireHealth } from "./control/plugin-control-service.ts";
 export { isRuntimeId, RUNTIME_ID_RULE } from "./control/runtime-id.ts";
+export { checkDeclarations, declaredServices } from "./handshake/request-checks.ts";
+export { createAddressList, isLoopbackAddress } from "./internal/address-list.ts";
 export { within } from "./internal/bounded.ts";
 export { callListener } from "./internal/call-listener.ts";
 export { followTlsUpdates } from "./internal/tls-updates.ts";

@@ -1,5 +1,5 @@
-import { BlockList, isIP } from "node:net";
 import type { Peer } from "@cpg/resilience";
+import { isLoopbackAddress } from "../internal/address-list.ts";
 import type { AdmissionDecision, AdmissionPolicy, AdmissionRequest } from "./admission.ts";
 import { hostNameOf } from "./host-name.ts";
 
@@ -10,10 +10,6 @@ export interface LoopbackPeersOptions {
    */
   readonly allowedHosts?: readonly string[] | undefined;
 }
-
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4"); // ::ffff:127.0.0.0/104 is in it, too
-loopback.addAddress("::1", "ipv6");
 
 /** Headers that only a proxy or a browser sends. */
 const foreignHeaders = ["forwarded", "via", "x-real-ip", "origin"];
@@ -60,10 +56,7 @@ function decide({ peer, authority, headers }: AdmissionRequest, hosts: ReadonlyS
 
 function isLocal(peer: Peer | undefined): boolean {
   if (peer === undefined) return false;
-  if (peer.network !== "tcp") return true;
-  const { address = "" } = peer;
-  const family = isIP(address);
-  return family !== 0 && loopback.check(address, family === 4 ? "ipv4" : "ipv6");
+  return peer.network !== "tcp" || isLoopbackAddress(peer.address ?? "");
 }
 
 function refuse(rule: string): AdmissionDecision {

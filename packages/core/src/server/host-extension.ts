@@ -3,6 +3,7 @@ import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
 import type { IdentityRegistry } from "../identity/identity-registry.ts";
 import type { NodeServerRequest } from "../listener/node-handler.ts";
+import type { ServerAddress } from "./carrier.ts";
 import type { HttpRoute } from "./http-route.ts";
 
 /** Bound on the shutdown step of one extension, which may have to stop programs with a grace of their own. */
@@ -22,6 +23,8 @@ export interface HostContext {
   readonly draining: AbortSignal;
   /** URL under which plugins reach this server: `publicUrl`, else the endpoint. Known once the server listens. */
   publicUrl(): string;
+  /** Where this server listens. Undefined until it does. */
+  address(): ServerAddress | undefined;
 }
 
 /** What a host lends to its plugins, as the handshake advertises it. */

@@ -84,6 +84,7 @@ export async function startServer<Plugins extends PluginSet>(
     clock,
     draining: shutdown.draining,
     publicUrl,
+    address: () => carrier?.address,
   };
   const installed: InstalledExtension[] = [];
   const shutDown = (extension: InstalledExtension, name = "") =>
