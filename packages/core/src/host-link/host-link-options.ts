@@ -11,6 +11,7 @@ import { warnOfCleartext } from "../wire/cleartext-warning.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { keepCredentials } from "./authenticated-transport.ts";
 import type { LinkStateName } from "./link-state.ts";
+import { rerouteCalls } from "./routed-transport.ts";
 
 export interface HostLinkOptions {
   /**
@@ -97,6 +98,14 @@ export interface HostLink extends AsyncDisposable {
    * out whether the host still knows the plugin, and shakes hands again if not.
    */
   readonly transport: Transport;
+  /**
+   * As `transport`, for calls of another plugin through the host: they go to `{prefix}/{method}`, for example
+   * "/services/logger/-/Log", in place of the path of their service.
+   * @throws {TypeError} for a prefix that is no path of plain segments.
+   */
+  transportTo(prefix: string): Transport;
+  /** What the host announced of itself when it shook hands; empty as long as no host knows this plugin. */
+  readonly hostMetadata: Readonly<Record<string, string>>;
   /** Begins, once the plugin listens. A managed plugin waits for `setIdentity` all the same. Idempotent. */
   start(): void;
   /** Takes over the identity that the host gave, in place of any other. False: the link is closed. @throws {TypeError} for a malformed host URL. */
@@ -141,7 +150,7 @@ export function resolveLinkOptions(options: HostLinkOptions) {
     return openCallTransport({
       endpoint,
       httpVersion,
-      interceptors: [...interceptors, keepCredentials],
+      interceptors: [...interceptors, keepCredentials, rerouteCalls],
       clock,
       ...(secure && tls ? { tls } : {}),
     });

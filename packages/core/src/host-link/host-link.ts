@@ -23,6 +23,7 @@ import { keepAlive } from "./keep-alive.ts";
 import { failureOf, linkDown } from "./link-error.ts";
 import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
 import { openHostSession } from "./open-host-session.ts";
+import { createRoutedTransport } from "./routed-transport.ts";
 
 export type {
   CloseLinkOptions,
@@ -242,6 +243,10 @@ export function createHostLink(options: HostLinkOptions): HostLink {
 
   const link: HostLink = {
     transport,
+    transportTo: (prefix) => createRoutedTransport(transport, prefix),
+    get hostMetadata() {
+      return knownSession(state)?.hostMetadata ?? {};
+    },
     get state() {
       return state.kind;
     },

@@ -28,6 +28,8 @@ export interface HostSessionOptions {
   readonly given: boolean;
   /** Whether the host announced RuntimeService. */
   readonly renewable: boolean;
+  /** What the host announced of itself. */
+  readonly hostMetadata: Readonly<Record<string, string>>;
   /** Time to live of the identity. Infinity: the host will give another one in time. */
   readonly ttlMs: number;
   /** What the plugins of this process provide. */
@@ -48,6 +50,7 @@ export interface HostSession {
   readonly transport: Transport;
   readonly runtimeId: string;
   readonly runtimeToken: string;
+  readonly hostMetadata: Readonly<Record<string, string>>;
   /** Whether the host can tell if it still knows the identity, and prolongs it. */
   readonly renewable: boolean;
   readonly ttlMs: number;
@@ -128,6 +131,7 @@ export function createHostSession(options: HostSessionOptions): HostSession {
     transport,
     runtimeId,
     runtimeToken,
+    hostMetadata: options.hostMetadata,
     get renewable() {
       return renewable;
     },

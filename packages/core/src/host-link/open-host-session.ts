@@ -69,6 +69,7 @@ export async function openHostSession(
     runtimeToken: identity.runtimeToken,
     given: given !== undefined,
     renewable,
+    hostMetadata: facts?.serverMetadata ?? {},
     ttlMs: given ? Number.POSITIVE_INFINITY : (facts?.identity?.ttlMs ?? DEFAULT_TOKEN_TTL_MS),
     provides,
     baseUrl,

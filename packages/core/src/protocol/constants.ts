@@ -49,4 +49,6 @@ export const SERVER_METADATA = {
   http: "cpg.http",
   /** "1": cpg.runtime.v1.RuntimeService is served. */
   runtime: "cpg.runtime",
+  /** "1": /services/{type}/-/ is served, where the host chooses the provider of each call. */
+  router: "cpg.router",
 } as const;
