@@ -168,6 +168,10 @@ describe.each(["connect", "grpc"] as const)("over %s", (wire) => {
       ["watch", "logger", undefined, "p"],
     ]);
     expect(host.described).toHaveLength(1);
+
+    const { headers } = host.issue({ selfId: "ours", declares: { provides: [], requires: [] } });
+    await p.registry.registerService({ serviceType: "x", version: "1.0.0", endpointPath: "/" }, { headers });
+    expect(host.described).toHaveLength(1);
   });
 
   it("a plugin reports its health, and only its own", async () => {
@@ -341,6 +345,17 @@ describe.each(["connect", "grpc"] as const)("over %s", (wire) => {
     expect(host.store.types()).toEqual(["other"]);
   });
 
+  it("a lease leaves no timer when the host closes", async () => {
+    const clock = new FakeClock();
+    const { host, plugin } = await start({ clock });
+    await using p = plugin("p");
+    await p.register({ lease: 3600n });
+    const before = clock.pending;
+    await host.server.close({ graceMs: 0 });
+    expect(before).toBeGreaterThan(0);
+    expect(clock.pending).toBe(0);
+  });
+
   it.each([
     ["the same place", { baseUrl: "http://p:1" }, { baseUrl: "http://p:1" }],
     [
@@ -390,11 +405,11 @@ describe.each(["connect", "grpc"] as const)("over %s", (wire) => {
 
 describe("registrations whose address takes time to be settled", () => {
   /** A host whose resolution waits for the test. */
-  async function start(clock?: FakeClock) {
+  async function start(options: RegistryHostOptions = {}) {
     const waiting = new Map<string, PromiseWithResolvers<Upstream> & { readonly signal: AbortSignal }>();
     let tell = () => {};
     const host = await startRegistryHost({
-      clock,
+      ...options,
       resolve(baseUrl, signal) {
         const deferred = Promise.withResolvers<Upstream>();
         waiting.set(baseUrl, { ...deferred, signal });
@@ -479,7 +494,7 @@ describe("registrations whose address takes time to be settled", () => {
 
   it("fail when that takes too long", async () => {
     const clock = new FakeClock();
-    const { host, plugin, settling } = await start(clock);
+    const { host, plugin, settling } = await start({ clock });
     await using _host = host;
     await using _plugin = plugin;
     const answer = codeOf(plugin.register({ baseUrl: "http://1" }));
@@ -487,6 +502,36 @@ describe("registrations whose address takes time to be settled", () => {
     await clock.advance(10_000);
     expect(await answer).toBe(Code.Unavailable);
     expect(host.store.revision).toBe(0);
+  });
+
+  it("register nothing when the host began to drain meanwhile", async () => {
+    const { host, plugin, settling } = await start();
+    await using _plugin = plugin;
+    const answer = codeOf(plugin.register({ baseUrl: "http://1" }));
+    const { resolve } = await settling("http://1");
+    const closed = host.server.close({ graceMs: 5_000 });
+    resolve(upstreamAt("http://1"));
+    expect(await answer).toBe(Code.Unavailable);
+    expect(host.store.revision).toBe(0);
+    await closed;
+  });
+
+  it("ask the policy again when anything changed meanwhile", async () => {
+    const access: RegistryHostOptions["access"] = ({ type }, store) => {
+      if (store.ofType(type).length > 0) throw new ConnectError("the type has a provider", Code.PermissionDenied);
+    };
+    const { host, plugin, settling } = await start({ access });
+    await using _host = host;
+    await using _plugin = plugin;
+    await using other = pluginOf(host, "connect", "other");
+    const late = codeOf(plugin.register({ baseUrl: "http://1" }));
+    const one = await settling("http://1");
+    const early = other.register({ baseUrl: "http://2" });
+    (await settling("http://2")).resolve(upstreamAt("http://2"));
+    await early;
+    one.resolve(upstreamAt("http://1"));
+    expect(await late).toBe(Code.PermissionDenied);
+    expect(host.store.ofType("logger")).toMatchObject([{ providerId: other.id }]);
   });
 
   it("fail as the policy says when it refuses the address", async () => {

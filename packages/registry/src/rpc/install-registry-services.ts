@@ -50,7 +50,6 @@ export function installRegistryServices(host: HostContext, parts: RegistryServic
   const forgetIdentities = followIdentities(store, identities);
   const endWatches = (): void => hub.endHeld(draining.reason);
   draining.addEventListener("abort", endWatches, { once: true });
-  if (draining.aborted) endWatches();
 
   /** The identity, as long as it is live: calls may outlast it. */
   const callerOf = (context: HandlerContext): RuntimeIdentity => {

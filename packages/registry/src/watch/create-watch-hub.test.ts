@@ -443,6 +443,32 @@ describe("follow", () => {
     expect(heard).toEqual(["unavailable", "available a"]);
   });
 
+  it("tells one that begins while another is told each state once", () => {
+    const { store, hub } = setup();
+    const heard: string[] = [];
+    let isFirst = true;
+    hub.follow("x", (view) => {
+      if (view.state !== "available" || !isFirst) return;
+      isFirst = false;
+      hub.follow("x", (seen) => heard.push(shown(seen)));
+    });
+    register(store, "a", "x");
+    register(store, "b", "x");
+    expect(heard).toEqual(["available a", "available a b"]);
+  });
+
+  it("tells what another listener of the store makes of a change together with it", () => {
+    const store = createRegistryStore();
+    store.onChange((change) => {
+      if (change.type === "registered") store.setHealth(change.provider.id, healthOf("degraded"));
+    });
+    const hub = createWatchHub({ store });
+    const heard: string[] = [];
+    hub.follow("x", (view) => heard.push(`${view.revision} ${shown(view)}`));
+    register(store, "a", "x");
+    expect(heard).toEqual(["0 unavailable", "3 degraded a(degraded)"]);
+  });
+
   it("keeps a listener that throws from harming others", () => {
     const { store, hub, errors } = setup();
     const heard: string[] = [];

@@ -28,6 +28,8 @@ export interface RegistryHostOptions {
   readonly clock?: Clock | undefined;
   readonly storeLimits?: StoreLimits | undefined;
   readonly watchLimits?: WatchLimits | undefined;
+  /** Called for each request to the access policy, which refuses by what it throws. */
+  readonly access?: ((request: AccessRequest, store: RegistryStore) => void) | undefined;
   /** Default: wherever base_url says. */
   readonly resolve?: ((baseUrl: string, signal: AbortSignal) => Promise<Upstream>) | undefined;
 }
@@ -53,6 +55,7 @@ export async function startRegistryHost(options: RegistryHostOptions = {}): Prom
         access: {
           check(request) {
             asked.push(request);
+            options.access?.(request, store);
             if (request.type.startsWith("forbidden")) throw new ConnectError("not this one", Code.PermissionDenied);
           },
         },
