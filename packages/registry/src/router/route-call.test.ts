@@ -153,6 +153,13 @@ describe("a routed call", () => {
       failures: [{ code: Code.ResourceExhausted, status: undefined }],
     },
     {
+      what: "that cannot be written as the provider has it is malformed",
+      target: "-",
+      ends: [{ ...refused, cause: "request" }, answered],
+      to: ["kv-1"],
+      failures: [{ code: Code.InvalidArgument, status: undefined }],
+    },
+    {
       what: "of a provider that is just let go is unavailable",
       target: "kv-1",
       ends: [{ ...refused, cause: "closed" }],

@@ -111,7 +111,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
   /** Where a call that reached nobody may go instead. */
   const nextFor = ({ identity, path, notes }: AdmittedCall, to: RouteTo, end: ForwardEnd): RouteTo | undefined => {
     if (end.kind !== "unsent" || !end.replayable || notes.attempts === maxAttempts) return undefined;
-    if (notes.error !== undefined) return undefined; // cut
+    if (notes.error !== undefined || end.cause === "request") return undefined;
     // It is there, and takes calls: it only was about to close the connection.
     const same = end.cause === "unprocessed" ? to : undefined;
     if (path.providerId !== undefined) return same;
@@ -211,6 +211,6 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
 }
 
 function unsentFault(cause: UnsentCause): RouteFault {
-  if (cause === "busy") return "busy";
+  if (cause === "busy" || cause === "request") return cause;
   return cause === "closed" ? "draining" : "unreachable";
 }

@@ -14,6 +14,8 @@ export type RouteFault =
   | "unreachable"
   /** Every connection to the provider is taken. */
   | "busy"
+  /** The request cannot be written in the provider's version of HTTP. */
+  | "request"
   /** The connection broke, and nobody knows how far the call came. */
   | "lost";
 
@@ -45,6 +47,7 @@ const answers: Record<RouteFault, { readonly code: Code; readonly says: (target:
   "host-draining": { code: Code.Unavailable, says: () => "the host is shutting down and takes no new calls" },
   unreachable: { code: Code.Unavailable, says: (target) => `${target} cannot be reached` },
   busy: { code: Code.ResourceExhausted, says: (target) => `${target} has too many calls open` },
+  request: { code: Code.InvalidArgument, says: (target) => `the request cannot be passed on to ${target}` },
   lost: { code: Code.Unavailable, says: (target) => `the connection to ${target} was lost` },
 };
 

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { type HostContext, type HostExtension, type IssuedIdentity, type ServeOptions, serve } from "@cpg/core";
 import type { CallResult } from "../../src/health/health-monitor.ts";
 import type { AccessPolicy } from "../../src/policy/access-policy.ts";
@@ -9,9 +8,9 @@ import { createForwarder } from "../../src/router/forward/create-forwarder.ts";
 import type { RoutedCallRecord } from "../../src/router/routed-call-record.ts";
 import type { RouterLimits, RouterOptions } from "../../src/router/router-options.ts";
 import type { Upstream } from "../../src/router/upstream.ts";
-import type { Selector } from "../../src/selection/selection.ts";
+import { createSelector } from "../../src/selection/create-selector.ts";
 import { createRegistryStore } from "../../src/state/create-registry-store.ts";
-import type { RegistryStore, ServiceFacts } from "../../src/state/registry-store.ts";
+import type { ServiceFacts } from "../../src/state/registry-store.ts";
 import { providerOf, serviceOf } from "./facts.ts";
 
 export interface RouterHostOptions {
@@ -37,7 +36,7 @@ export async function startRouterHost(options: RouterHostOptions = {}) {
       const router = createRouter({
         host,
         store,
-        selector: createFirstSelector(store),
+        selector: createSelector({ store, options: { default: "first" } }),
         access,
         health: { callEnded: (id: string, result: CallResult) => void health.push(`${id} ${result}`) },
         forwarder: createForwarder({ clock: host.clock }),
@@ -122,28 +121,6 @@ export async function startHttpProvider(listener: RequestListener) {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
-  };
-}
-
-/** The first that is there, and whom nobody excepts. */
-function createFirstSelector(store: RegistryStore): Selector {
-  const inFlight = new Map<string, number>();
-  return {
-    select({ type, except }) {
-      const all = store.ofType(type);
-      if (all.length === 0) throw new ConnectError(`nobody provides ${type}`, Code.NotFound);
-      for (const registration of all) {
-        const provider = store.provider(registration.providerId);
-        const takesCalls = provider && !provider.draining && provider.health.level !== "unhealthy";
-        if (takesCalls && !except?.has(provider.id)) return { registration, provider, single: all.length === 1 };
-      }
-      throw new ConnectError(`nobody provides ${type} at present`, Code.Unavailable);
-    },
-    begin(id) {
-      inFlight.set(id, (inFlight.get(id) ?? 0) + 1);
-      return () => void inFlight.set(id, (inFlight.get(id) ?? 0) - 1);
-    },
-    inFlight: (id) => inFlight.get(id) ?? 0,
   };
 }
 
