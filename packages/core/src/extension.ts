@@ -20,7 +20,7 @@ export {
 } from "./protocol/field-rules.ts";
 export { invalidField } from "./protocol/wire-error.ts";
 export { type EncodedError, encodeError } from "./wire/answer-error.ts";
-export { secureContextOf } from "./wire/call-transport-options.ts";
 export { ConnectionError, type ConnectionStage } from "./wire/call-error.ts";
+export { secureContextOf } from "./wire/call-transport-options.ts";
 export { endUnreadRequest } from "./wire/end-unread-request.ts";
 export { createRpcHandler, type RpcHandlerOptions } from "./wire/rpc-handler.ts";
