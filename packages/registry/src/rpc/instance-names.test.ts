@@ -5,17 +5,28 @@ import { describe, expect, it } from "vitest";
 import type { Upstream } from "../router/upstream.ts";
 import { type InstanceFacts, providerFacts } from "./instance-names.ts";
 
-const upstream: Upstream = { kind: "unix", path: "/a", authority: "localhost", basePath: "", http: "auto" };
-const direct: Upstream = {
-  kind: "direct",
-  endpoint: {
-    name: "memory:a",
-    open() {
-      throw new Error("not called");
-    },
-  },
-  plugins: {},
+const upstream: Upstream = {
+  kind: "http",
+  secure: false,
+  address: "192.0.2.1",
+  port: 80,
+  authority: "p",
+  servername: undefined,
+  basePath: "",
+  http: "auto",
 };
+
+function unix(path: string): Upstream {
+  return { kind: "unix", path, authority: "localhost", basePath: "", http: "auto" };
+}
+
+function direct(): Upstream {
+  const open = () => {
+    throw new Error("not called");
+  };
+  return { kind: "direct", endpoint: { name: "memory:a", open }, plugins: {} };
+}
+const memory = direct();
 
 function tcp(address: string | undefined): Peer {
   return { network: "tcp", address, port: 1, tls: undefined };
@@ -69,13 +80,16 @@ describe("an instance", () => {
     ["from another address", "another", {}, { peer: tcp("192.0.2.2") }],
     ["without base_url", "another", { baseUrl: undefined }, { baseUrl: undefined }],
     ["from an address that nobody knows", "another", { peer: tcp(undefined) }, { peer: tcp(undefined) }],
-    ["in this process", "another", { upstream: direct }, { upstream: direct }],
+    ["in this process, the same object", "the same", { upstream: memory }, { upstream: memory, baseUrl: undefined }],
+    ["in this process, another object", "another", { upstream: memory }, { upstream: direct() }],
     [
-      "in this process, with the same key",
+      "in this process, another object with the same key",
       "the same",
-      { upstream: direct, instanceKey: key },
-      { upstream: direct, instanceKey: key },
+      { upstream: memory, instanceKey: key },
+      { upstream: direct(), instanceKey: key },
     ],
+    ["on the same socket, launched", "the same", { upstream: unix("/a") }, { upstream: unix("/a"), peer: undefined }],
+    ["on another socket, launched", "another", { upstream: unix("/a") }, { upstream: unix("/b") }],
     [
       "whose self_id and address run together",
       "another",

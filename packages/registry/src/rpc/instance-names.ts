@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { BlockList, isIP } from "node:net";
-import type { RuntimeIdentity } from "@cpg/core";
+import type { DirectEndpoint, RuntimeIdentity } from "@cpg/core";
 import type { Peer } from "@cpg/resilience";
 import type { Upstream } from "../router/upstream.ts";
 import type { ProviderFacts } from "../state/registry-store.ts";
@@ -20,22 +20,33 @@ loopback.addAddress("::1", "ipv6");
 
 /**
  * Who registers, with the names by which the instance is known again: the key that it shows, kept only as its hash; and
- * its place, which is its self_id, its base_url and the address that it comes from. One that has neither is nobody else
- * but itself.
+ * its place. That is its self_id with its base_url and the address that it comes from, or, of a plugin that this host
+ * launched, with where the host reaches it. One that has neither is nobody else but itself.
  */
 export function providerFacts(facts: InstanceFacts): ProviderFacts {
   const { runtimeId: id, selfId } = facts.identity;
-  const place = placeOf(facts);
+  const where = whereIs(facts);
+  const place = where === undefined ? undefined : `place:${selfId} ${where}`;
   if (facts.instanceKey === undefined) return { id, selfId, instance: place ?? `id:${id}` };
   const hash = createHash("sha256").update(`${selfId}\0${facts.instanceKey}`).digest("base64url");
   return { id, selfId, instance: `key:${hash}`, place };
 }
 
-function placeOf({ identity, peer, baseUrl, upstream }: InstanceFacts): string | undefined {
+function whereIs({ peer, baseUrl, upstream }: InstanceFacts): string | undefined {
+  // Several in this process, or on sockets of this machine, may give the same URL, or none.
+  if (upstream.kind === "direct") return `direct ${numberOf(upstream.endpoint)}`;
+  if (upstream.kind === "unix") return `unix ${upstream.path}`;
   const address = peer && addressOf(peer);
-  // Plugins in this process and its threads may all give the same URL, or none.
-  if (baseUrl === undefined || address === undefined || upstream.kind === "direct") return undefined;
-  return `place:${identity.selfId} ${address} ${baseUrl}`;
+  return baseUrl === undefined || address === undefined ? undefined : `${address} ${baseUrl}`;
+}
+
+const numbers = new WeakMap<DirectEndpoint, number>();
+let lastNumber = 0;
+
+function numberOf(endpoint: DirectEndpoint): number {
+  const number = numbers.get(endpoint) ?? ++lastNumber;
+  numbers.set(endpoint, number);
+  return number;
 }
 
 function addressOf({ network, address }: Peer): string | undefined {

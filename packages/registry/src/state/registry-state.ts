@@ -87,9 +87,7 @@ export function afterChange(state: RegistryState, change: RegistryChange): Regis
     case "provider-removed": {
       const { provider } = change;
       let { instances } = state;
-      for (const name of instanceNames(provider)) {
-        if (lookUp(instances, name) === provider.id) instances = withoutEntry(instances, name);
-      }
+      for (const name of instanceNames(provider)) instances = withoutEntry(instances, name);
       return { ...state, revision, instances, providers: withoutEntry(state.providers, provider.id) };
     }
     case "registered":

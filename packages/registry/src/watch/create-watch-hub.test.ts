@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { healthOf, providerOf, register, serviceOf } from "../../test/support/facts.ts";
@@ -236,8 +237,10 @@ describe("the end of a watch", () => {
       const next = isWaiting ? watch.next() : undefined;
       next?.catch(() => {});
       expect(hub.size).toBe(1);
+      expect(getEventListeners(abort.signal, "abort")).toHaveLength(1);
       await leave(watch, abort);
       expect(hub.size).toBe(0);
+      expect(getEventListeners(abort.signal, "abort")).toHaveLength(0);
       await next?.catch(() => {});
       await watch.next().catch(() => {});
       expect(await watch.next()).toEqual({ done: true, value: undefined });
@@ -406,6 +409,19 @@ describe("a watch that is resumed", () => {
     expect(await waits(next)).toBe(true);
     store.setDraining("a");
     expect((await next).value).toMatchObject({ restarted: false, state: "unavailable" });
+  });
+
+  it("hears of changes, however many types others have watched since", async () => {
+    const { store, hub } = await interrupted();
+    const watch = hub.watch("x", after(5));
+    const next = watch.next();
+    for (let index = 0; index < 1_001; index++) {
+      const other = hub.watch(`y${index}`);
+      await other.next();
+      await other.return();
+    }
+    store.setDraining("a");
+    expect(shown((await next).value as ServiceView)).toBe("unavailable a(draining)");
   });
 
   it("starts over when more types have been watched since than are remembered", async () => {

@@ -101,8 +101,17 @@ export async function startRegistryHost(options: RegistryHostOptions = {}): Prom
   };
 }
 
-export function upstreamAt(baseUrl: string): Upstream {
-  return { kind: "unix", path: baseUrl, authority: "localhost", basePath: "", http: "auto" };
+export function upstreamAt(authority: string): Upstream {
+  return {
+    kind: "http",
+    secure: false,
+    address: "127.0.0.1",
+    port: 80,
+    authority,
+    servername: undefined,
+    basePath: "",
+    http: "auto",
+  };
 }
 
 function firstOf(store: RegistryStore): Selector {
