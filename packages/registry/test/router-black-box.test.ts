@@ -147,3 +147,50 @@ describe.each(callerProtocols)("a caller of HTTP/$http that sends $contentType",
     expect(host.health).toEqual([]);
   });
 });
+
+describe.each(["1.1", "2"] as const)("a request that is too long, over HTTP/%s", (http) => {
+  it.each([
+    { what: "path", target: `/services/kv/-/${"a".repeat(70_000)}`, extra: [] },
+    { what: "query", target: `/services/kv/-/a?${"a".repeat(70_000)}`, extra: [] },
+    { what: "header", target: "/services/kv/-/a", extra: [["x-long", "a".repeat(70_000)] as const] },
+    { what: "token", target: "/services/kv/-/a", extra: [["authorization", `Bearer ${"a".repeat(70_000)}`] as const] },
+  ])("in its $what reaches nobody", async ({ target, extra }) => {
+    await using scene = await startScene();
+    const { revision } = scene.host.store;
+    const headers = [...scene.credentials, ...extra];
+    // HTTP/2 may cut the stream instead: the listener's own answer to a header list beyond its limit.
+    const status = await scene.send(http, { target, headers }).then(
+      (answer) => answer.status,
+      () => "cut",
+    );
+    expect([431, "cut"]).toContain(status);
+    expect(scene.provider.seen).toEqual([]);
+    expect(scene.host.store.revision).toBe(revision);
+    expect(scene.host.inFlight).toBe(0);
+  });
+});
+
+describe("a path that no route has", () => {
+  it.each([
+    "/services",
+    "//services/kv/-/Get",
+    "/SERVICES/kv/-/Get",
+    "/%73ervices/kv/-/Get",
+    "/./services/kv/-/Get",
+    "/x/../services/kv/-/Get",
+    "/\\services/kv/-/Get",
+    "http://elsewhere/services/kv/-/Get",
+    "services/kv/-/Get",
+    "*",
+  ])("reaches nobody: %s", async (target) => {
+    await using scene = await startScene();
+    for (const http of ["1.1", "2"] as const) {
+      const status = await scene.send(http, { target, headers: scene.credentials }).then(
+        (answer) => answer.status,
+        () => "cut",
+      );
+      expect([400, 404, "cut"]).toContain(status);
+    }
+    expect(scene.provider.seen).toEqual([]);
+  });
+});
