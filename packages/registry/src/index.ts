@@ -7,3 +7,9 @@ export {
 export type { UnmetRequirement } from "./graph/edges.ts";
 export type { GraphPlugin, GraphRequirement } from "./graph/graph-plugin.ts";
 export type { Impact } from "./graph/impact.ts";
+export type { StoreLimits } from "./state/create-registry-store.ts";
+export type { Provider, Registration } from "./state/registration.ts";
+export type { RegistryChange, RemovalCause, RevisedChange } from "./state/registry-store.ts";
+export type { WatchLimits, WatchOptions } from "./watch/create-watch-hub.ts";
+export type { ProviderView, ServiceAvailability, ServiceView } from "./watch/service-view.ts";
+export type { ServiceWatch } from "./watch/service-watch.ts";
