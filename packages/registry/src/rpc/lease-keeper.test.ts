@@ -1,3 +1,4 @@
+import type { Clock } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
 import { register } from "../../test/support/facts.ts";
@@ -59,6 +60,20 @@ describe("leases", () => {
     expect(clock.pending).toBe(0);
     await clock.advance(10_000);
     expect(ended).toEqual([]);
+  });
+
+  it("do not end what lost its lease in the very moment in which it ran out", async () => {
+    const store = createRegistryStore();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let nowMs = 0;
+    const clock: Clock = { now: () => nowMs, monotonic: () => nowMs, sleep: () => promise };
+    const leases = createLeaseKeeper(store, clock, () => {});
+    leases.renew(register(store, "a", "x", { leaseMs: 1_000 }));
+    nowMs = 1_000;
+    resolve();
+    leases.renew(register(store, "a", "x", { leaseMs: undefined }));
+    await new Promise((done) => setImmediate(done));
+    expect(store.types()).toEqual(["x"]);
   });
 
   it("leave no timer when the registration goes, or the keeper is closed", async () => {
