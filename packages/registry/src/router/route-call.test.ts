@@ -245,6 +245,14 @@ describe("a routed call", () => {
     expect(router.log).toEqual(["may call kv at kv-1 /acme.KV/Get"]);
   });
 
+  it("whose answer its provider breaks off is told of as lost", async () => {
+    const router = routing({ ends: [{ ...answered, cut: "connection" }] });
+    const { failures, record } = await router.call(get);
+    expect(failures).toEqual([]); // the caller has seen the reset
+    expect(record).toMatchObject({ code: "unavailable", status: 200 });
+    expect(router.log).toContain("kv-1 reset");
+  });
+
   it("that its caller leaves is canceled, and says nothing of its provider", async () => {
     const router = routing({ ends: [{ kind: "aborted", status: 200 }] });
     const { failures, record } = await router.call(get);

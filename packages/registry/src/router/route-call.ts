@@ -94,7 +94,8 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
     if (notes.error !== undefined) return; // cut
     switch (end.kind) {
       case "answered":
-        notes.code = codeOfAnswer(end);
+        if (end.cut !== undefined) notes.error = routeError("lost", registration);
+        notes.code = notes.error === undefined ? codeOfAnswer(end) : codeName(notes.error.code);
         break;
       case "unsent":
         fail(exchange, notes, routeError(unsentFault(end.cause), registration, end.error));

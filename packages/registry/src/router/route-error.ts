@@ -16,7 +16,7 @@ export type RouteFault =
   | "busy"
   /** The request cannot be written in the provider's version of HTTP. */
   | "request"
-  /** The connection broke, and nobody knows how far the call came. */
+  /** The connection broke, or the provider reset the call; nobody knows how far it came. */
   | "lost";
 
 /** Cause of the errors that the router itself answers with. Stays in this process. */
@@ -48,7 +48,7 @@ const answers: Record<RouteFault, { readonly code: Code; readonly says: (target:
   unreachable: { code: Code.Unavailable, says: (target) => `${target} cannot be reached` },
   busy: { code: Code.ResourceExhausted, says: (target) => `${target} has too many calls open` },
   request: { code: Code.InvalidArgument, says: (target) => `the request cannot be passed on to ${target}` },
-  lost: { code: Code.Unavailable, says: (target) => `the connection to ${target} was lost` },
+  lost: { code: Code.Unavailable, says: (target) => `${target} broke the call off` },
 };
 
 /**

@@ -9,6 +9,7 @@ import type { RoutedCallRecord } from "../../src/router/routed-call-record.ts";
 import type { RouterLimits, RouterOptions } from "../../src/router/router-options.ts";
 import type { Upstream } from "../../src/router/upstream.ts";
 import { createSelector } from "../../src/selection/create-selector.ts";
+import type { SelectionName } from "../../src/selection/selection.ts";
 import { createRegistryStore } from "../../src/state/create-registry-store.ts";
 import type { ServiceFacts } from "../../src/state/registry-store.ts";
 import { providerOf, serviceOf } from "./facts.ts";
@@ -16,13 +17,15 @@ import { providerOf, serviceOf } from "./facts.ts";
 export interface RouterHostOptions {
   readonly access?: AccessPolicy | undefined;
   readonly limits?: RouterLimits | undefined;
+  /** Default "first". */
+  readonly selection?: SelectionName | undefined;
   readonly controlTokenOf?: RouterOptions["controlTokenOf"];
   readonly serve?: Partial<Pick<ServeOptions<Record<never, never>>, "identityTtlMs" | "clock">> | undefined;
 }
 
 /** A host with a router and a registry, whose records can be waited for. */
 export async function startRouterHost(options: RouterHostOptions = {}) {
-  const { access = { check() {} } } = options;
+  const { access = { check() {} }, selection = "first" } = options;
   const store = createRegistryStore({ epoch: "test" });
   const health: string[] = [];
   const errors: unknown[] = [];
@@ -36,7 +39,7 @@ export async function startRouterHost(options: RouterHostOptions = {}) {
       const router = createRouter({
         host,
         store,
-        selector: createSelector({ store, options: { default: "first" } }),
+        selector: createSelector({ store, options: { default: selection } }),
         access,
         health: { callEnded: (id: string, result: CallResult) => void health.push(`${id} ${result}`) },
         forwarder: createForwarder({ clock: host.clock }),
