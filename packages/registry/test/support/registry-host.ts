@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { type HostExtension, type IssueRequest, type PluginServer, type RuntimeIdentity, serve } from "@cpg/core";
 import type { Clock } from "@cpg/resilience";
 import type { HealthReport } from "../../src/health/health-monitor.ts";
@@ -22,9 +22,13 @@ export interface RegistryHost extends AsyncDisposable {
   readonly errors: unknown[];
   /** Issues an identity; the headers are what its holder sends. */
   issue(request: IssueRequest): { readonly id: string; readonly headers: Record<string, string> };
+  /** Breaks the watches that are open. */
+  cutStreams(): void;
 }
 
 export interface RegistryHostOptions {
+  /** Default: a free one. */
+  readonly port?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly storeLimits?: StoreLimits | undefined;
   readonly watchLimits?: WatchLimits | undefined;
@@ -37,6 +41,7 @@ export interface RegistryHostOptions {
 /** The RPCs of a registry on a real port, with the simplest of everything around them. */
 export async function startRegistryHost(options: RegistryHostOptions = {}): Promise<RegistryHost> {
   const errors: unknown[] = [];
+  const cuts = new Set<(reason: Error) => void>();
   const onError = (error: unknown) => errors.push(error);
   const store = createRegistryStore({ limits: options.storeLimits, onError });
   const hub = createWatchHub({ store, limits: options.watchLimits, onError });
@@ -77,7 +82,8 @@ export async function startRegistryHost(options: RegistryHostOptions = {}): Prom
     plugins: {},
     impls: {},
     extensions: [extension],
-    listen: { port: 0 },
+    listen: { port: options.port ?? 0 },
+    interceptors: [cuttable(cuts)],
     environment: {},
     handleSignals: false,
     onError,
@@ -97,7 +103,35 @@ export async function startRegistryHost(options: RegistryHostOptions = {}): Prom
       const headers = { "x-plugin-runtime-id": identity.runtimeId, authorization: `Bearer ${token}` };
       return { id: identity.runtimeId, headers };
     },
+    cutStreams() {
+      for (const cut of cuts) cut(new ConnectError("cut by the test", Code.Unavailable));
+    },
     [Symbol.asyncDispose]: () => server.close({ graceMs: 0 }),
+  };
+}
+
+/** Streams that the test can break. */
+function cuttable(cuts: Set<(reason: Error) => void>): Interceptor {
+  return (next) => async (request) => {
+    const response = await next(request);
+    if (!response.stream) return response;
+    const { promise: cut, reject } = Promise.withResolvers<never>();
+    cut.catch(() => {});
+    cuts.add(reject);
+    const source = response.message[Symbol.asyncIterator]();
+    const message = (async function* () {
+      try {
+        for (;;) {
+          const result = await Promise.race([source.next(), cut]);
+          if (result.done) return;
+          yield result.value;
+        }
+      } finally {
+        cuts.delete(reject);
+        void source.return?.();
+      }
+    })();
+    return { ...response, message };
   };
 }
 
