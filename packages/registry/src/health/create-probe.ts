@@ -1,0 +1,154 @@
+import { createClient, type Interceptor } from "@connectrpc/connect";
+import { type CallTransport, type ClientTlsOptions, type Endpoint, openCallTransport } from "@cpg/core";
+import { PluginControl } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
+import type { Clock } from "@cpg/resilience";
+import type { HttpUpstream, UnixUpstream, Upstream } from "../router/upstream.ts";
+import type { HealthReport } from "./health-monitor.ts";
+import type { Probe, ProbeConnection } from "./probe.ts";
+import { type ProbeSign, signOf } from "./probe-sign.ts";
+import { type HealthMessage, readHealthReport } from "./read-health-report.ts";
+
+export interface ProbeOptions {
+  /** For https upstreams. The name in the certificate is that of the upstream. Default: Node's own authorities. */
+  readonly tls?: ClientTlsOptions | undefined;
+  /** For providers that want credentials of every caller; the first is outermost. Default: none. */
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** A whole report fits, and little more: what answers may be anything. */
+const maxAnswerBytes = 64 * 1024;
+/** The signal of each probe is its bound, so none of the transport's own is to come before. */
+const noBoundMs = 2 ** 31 - 1;
+
+/**
+ * Asks PluginControl.GetHealth where the calls to a provider go: at the address that its registration was resolved to,
+ * following no redirect. The connection is kept for the next probe. A provider that may speak either HTTP is asked over
+ * HTTP/1.1 first, and over HTTP/2 if it does not know that.
+ */
+export function createProbe(options: ProbeOptions = {}): Probe {
+  return {
+    open(upstream) {
+      if (upstream.kind === "direct") {
+        const { interceptors, clock } = options;
+        return probeOver([() => upstream.endpoint.open({ interceptors, clock, callTimeoutMs: 0 })]);
+      }
+      const versions = upstream.http === "auto" ? (["1.1", "2"] as const) : [upstream.http];
+      return probeOver(versions.map((version) => () => openOver(upstream, version, options)));
+    },
+  };
+}
+
+function openOver(upstream: HttpUpstream | UnixUpstream, httpVersion: "1.1" | "2", options: ProbeOptions) {
+  const { tls, interceptors, clock } = options;
+  const secure = upstream.kind === "http" && upstream.secure;
+  return openCallTransport({
+    endpoint: endpointOf(upstream),
+    httpVersion,
+    interceptors,
+    clock,
+    ...(secure && { tls: { ...tls, servername: upstream.servername ?? tls?.servername } }),
+    connectTimeoutMs: noBoundMs,
+    callTimeoutMs: 0,
+    pingIntervalMs: 0,
+    maxMessageBytes: maxAnswerBytes,
+    compression: false,
+  });
+}
+
+/** The URL is what the provider sees; the socket goes to the address. */
+function endpointOf(upstream: HttpUpstream | UnixUpstream): Endpoint {
+  if (upstream.kind === "unix") return { kind: "unix", path: upstream.path };
+  const { secure, authority, basePath, address, port } = upstream;
+  const url = `${secure ? "https" : "http"}://${authority}${basePath}`;
+  return { kind: "tcp", url, secure, host: address, port, loopback: false };
+}
+
+/** Tries each way until one is understood, and stays with that. */
+function probeOver(ways: readonly (() => CallTransport)[]): ProbeConnection {
+  const connections = ways.map(keptConnection);
+  let known = connections.length === 1 ? connections[0] : undefined;
+
+  const ask = async (signal: AbortSignal): Promise<ProbeSign> => {
+    if (known !== undefined) return known.ask(signal);
+    let sign: ProbeSign = { kind: "inconclusive" };
+    for (const connection of connections) {
+      if (signal.aborted) break;
+      const next = await connection.ask(signal);
+      if (next.kind === "answered") known = connection;
+      else await connection.close();
+      // A second way that fails shows less than the first, unless it shows that somebody is there or nobody any more.
+      if (sign.kind === "inconclusive" || ["answered", "foreign", "refused"].includes(next.kind)) sign = next;
+      if (next.kind !== "foreign" && next.kind !== "reset") break;
+    }
+    return sign;
+  };
+  return {
+    async ask(signal) {
+      const sign = await ask(signal);
+      return sign.kind === "foreign" ? { kind: "answered", opinion: undefined } : sign;
+    },
+    async close() {
+      await Promise.all(connections.map((connection) => connection.close()));
+    },
+  };
+}
+
+interface KeptConnection {
+  ask(signal: AbortSignal): Promise<ProbeSign>;
+  /** It opens again when it is used again. */
+  close(): Promise<void>;
+}
+
+function keptConnection(open: () => CallTransport): KeptConnection {
+  let calls: CallTransport | undefined;
+  let used = false;
+
+  const close = async (): Promise<void> => {
+    const closing = calls;
+    calls = undefined;
+    used = false;
+    await closing?.close();
+  };
+  return {
+    async ask(signal) {
+      calls ??= open();
+      const sign = await askOnce(calls, signal);
+      if (sign.kind !== "reset" || !used) {
+        used = sign.kind === "answered";
+        return sign;
+      }
+      // The provider may have closed what was not in use, just now. A new connection shows whether it is there.
+      await close();
+      if (signal.aborted) return { kind: "inconclusive" };
+      calls = open();
+      return askOnce(calls, signal);
+    },
+    close,
+  };
+}
+
+async function askOnce({ transport }: CallTransport, signal: AbortSignal): Promise<ProbeSign> {
+  const call = new AbortController();
+  const onAbort = (): void => call.abort(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const answer = await createClient(PluginControl, transport).getHealth({}, { signal: call.signal });
+    return { kind: "answered", opinion: opinionIn(answer) };
+  } catch (reason) {
+    return signal.aborted ? { kind: "inconclusive" } : signOf(reason);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    // What answers with something else may go on with it for ever, and keep the connection.
+    call.abort("the probe is over");
+  }
+}
+
+function opinionIn(answer: HealthMessage): HealthReport | undefined {
+  try {
+    return readHealthReport(answer);
+  } catch {
+    return undefined; // garbage
+  }
+}
