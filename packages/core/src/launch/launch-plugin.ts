@@ -11,6 +11,7 @@ import type { RuntimeIdentity } from "../identity/runtime-identity.ts";
 import { hideProperty } from "../internal/hide-property.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { type CallTransport, openCallTransport } from "../wire/call-transport.ts";
+import type { DirectEndpoint } from "../wire/direct-endpoint.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { askToStop } from "./ask-to-stop.ts";
 import { assignIdentity, type ManagingHost } from "./assign-identity.ts";
@@ -54,6 +55,10 @@ export interface StopOptions {
 export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposable {
   readonly name: string;
   readonly endpoint: string;
+  /** How it is called, if it has no socket. */
+  readonly direct: DirectEndpoint | undefined;
+  /** The plugins it serves. */
+  readonly plugins: Plugins;
   readonly pid: number | undefined;
   /** Resolves when the plugin has ended, for whatever reason. Never rejects. */
   readonly exited: Promise<ExitReport>;
@@ -168,6 +173,8 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   const launched: LaunchedPlugin<Plugins> = {
     name,
     endpoint,
+    direct,
+    plugins,
     pid,
     exited: running.exited,
     controlToken,
