@@ -6,6 +6,7 @@ export {
   type PluginConnection,
 } from "./client/plugin-client.ts";
 export { callerIdKey } from "./control/caller.ts";
+export type { OwnDeclarations } from "./definition/declared-services.ts";
 export {
   definePlugin,
   type PluginDefinition,

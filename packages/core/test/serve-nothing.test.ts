@@ -36,3 +36,34 @@ describe("a server without plugins", () => {
     await expect(serve({ plugins: {}, impls: {}, ...quiet })).rejects.toThrow("at least one plugin");
   });
 });
+
+describe("what a program declares beside its plugins", () => {
+  it("is told to its host, and not registered", async () => {
+    await using host = await serve({
+      plugins: {},
+      impls: {},
+      extensions: [{ name: "none", install: () => ({}) }],
+      ...quiet,
+    });
+    await using user = await serve({
+      plugins: {},
+      impls: {},
+      selfId: "user",
+      declares: { provides: [{ type: "a", version: "1.0.0" }], requires: [{ type: "b" }] },
+      link: { hostUrl: host.endpoint },
+      ...quiet,
+    });
+    const { runtimeId = "" } = (await user.link?.whenLinked({ timeoutMs: 20_000 })) ?? {};
+    expect(host.identities.get(runtimeId)?.declares).toMatchObject({
+      provides: [{ type: "a", version: "1.0.0", path: "/" }],
+      requires: [{ type: "b", minVersion: "" }],
+    });
+  });
+
+  it("has to be right", async () => {
+    const declares = { requires: [{ type: "no spaces" }] };
+    await expect(serve({ plugins: {}, impls: {}, selfId: "user", declares, ...quiet })).rejects.toThrow(
+      "declares.requires[0].type",
+    );
+  });
+});

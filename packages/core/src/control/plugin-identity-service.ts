@@ -1,5 +1,6 @@
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { peerKey } from "@cpg/resilience";
+import { allDeclarations, type OwnDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import type { PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
 import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
@@ -17,6 +18,7 @@ export interface AssignedIdentity {
 
 export interface PluginIdentityOptions {
   readonly plugins: PluginSet;
+  readonly declares?: OwnDeclarations | undefined;
   readonly selfId: string;
   readonly selfVersion: string;
   readonly guard: ControlGuard;
@@ -32,13 +34,13 @@ const printable = /^[\x21-\x7e]+$/;
 
 /** connectplugin.v1.PluginIdentity: GetPluginInfo for anybody, SetRuntimeIdentity for the plugin's own host. */
 export function createPluginIdentityService(options: PluginIdentityOptions): ServiceImpl<typeof PluginIdentity> {
-  const { plugins, selfId, selfVersion, guard, defaultHostUrl = DEFAULT_HOST_URL, assign } = options;
-  const definitions = Object.values(plugins);
+  const { plugins, declares, selfId, selfVersion, guard, defaultHostUrl = DEFAULT_HOST_URL, assign } = options;
+  const { provides, requires } = allDeclarations(plugins, declares);
   const info = {
     selfId,
     selfVersion,
-    provides: definitions.flatMap(({ provides }) => [...provides]),
-    requires: definitions.flatMap(({ requires }) => [...requires]),
+    provides: [...provides],
+    requires: [...requires],
     metadata: { name: selfId, version: selfVersion },
   };
   return {

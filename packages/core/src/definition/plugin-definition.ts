@@ -82,7 +82,8 @@ export function definePlugin<const Name extends string, Service extends DescServ
   });
 }
 
-function resolveDeclaration(
+/** @throws {ConnectError} `invalid_argument` naming the field that breaks a rule. */
+export function resolveDeclaration(
   { type, version, path }: ServiceDeclaration,
   field: string,
   servicePath: string,
@@ -94,7 +95,8 @@ function resolveDeclaration(
   return Object.freeze({ type, version, path: resolved });
 }
 
-function resolveDependency(
+/** @throws {ConnectError} `invalid_argument` naming the field that breaks a rule. */
+export function resolveDependency(
   { type, minVersion = "", requiredForStartup = true, watchForChanges = false }: ServiceDependency,
   field: string,
 ): ResolvedDependency {

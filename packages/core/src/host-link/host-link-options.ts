@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import type { ConnectError, Interceptor, Transport } from "@connectrpc/connect";
 import { type BackoffOptions, type Clock, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
+import type { OwnDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { checkAppProtocolVersions } from "../handshake/version-negotiation.ts";
 import type { HealthReporter } from "../health/health-reporter.ts";
@@ -25,6 +26,8 @@ export interface HostLinkOptions {
   readonly selfVersion: string;
   /** What they provide is registered at the host. */
   readonly plugins: PluginSet;
+  /** What this program provides and requires beside them; told to the host, not registered. Default: nothing. */
+  readonly declares?: OwnDeclarations | undefined;
   /** URL under which the host reaches this plugin; read at each registration. Empty: not told. */
   readonly baseUrl: () => string;
   readonly health: HealthReporter;

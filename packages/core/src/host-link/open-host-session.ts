@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
+import { allDeclarations } from "../definition/declared-services.ts";
 import { type HandshakeResult, shakeHands } from "../handshake/handshake-client.ts";
 import { DEFAULT_TOKEN_TTL_MS, SERVER_METADATA } from "../protocol/constants.ts";
 import type { HostConnections } from "./host-connections.ts";
@@ -26,8 +27,7 @@ export async function openHostSession(
 ): Promise<HostSession> {
   const { connections, plugins, attemptMs, clock, baseUrl, onEvent } = options;
   const hostUrl = given?.hostUrl ?? configuredUrl;
-  const definitions = Object.values(plugins);
-  const provides = definitions.flatMap((plugin) => plugin.provides);
+  const { provides } = allDeclarations(plugins);
 
   const greet = async (): Promise<HandshakeResult | undefined> => {
     try {
@@ -38,7 +38,7 @@ export async function openHostSession(
         ...(given === undefined && {
           selfId: options.selfId,
           selfVersion: options.selfVersion,
-          declares: { provides, requires: definitions.flatMap((plugin) => plugin.requires) },
+          declares: allDeclarations(plugins, options.declares),
         }),
         timeoutMs: attemptMs,
         signal,

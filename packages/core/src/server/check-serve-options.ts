@@ -1,3 +1,4 @@
+import { allDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { checkMagicCookie, checkMetadata } from "../protocol/field-rules.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/endpoint.ts";
@@ -9,6 +10,7 @@ import type { ServeOptions } from "./serve-options.ts";
  */
 export function checkServeOptions<Plugins extends PluginSet>(options: ServeOptions<Plugins>): void {
   const { plugins, link, identityTtlMs, magicCookie, serverMetadata, pluginInterceptors = {} } = options;
+  allDeclarations(plugins, options.declares);
   if (options.publicUrl !== undefined) normalizeUrl("publicUrl", options.publicUrl);
   if (link && link.hostUrl !== undefined) normalizeUrl("link.hostUrl", link.hostUrl);
   if (link && link.baseUrl !== undefined) normalizeUrl("link.baseUrl", link.baseUrl);

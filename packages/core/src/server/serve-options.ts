@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Registry } from "@bufbuild/protobuf";
 import type { ContextValues, Interceptor } from "@connectrpc/connect";
 import type { BackoffOptions, Clock } from "@cpg/resilience";
+import type { OwnDeclarations } from "../definition/declared-services.ts";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
 import type { HandshakeRateOptions } from "../handshake/handshake-rate.ts";
 import type { HostLinkEvent } from "../host-link/host-link.ts";
@@ -45,6 +46,11 @@ export interface ServeOptions<Plugins extends PluginSet> extends ListenOptions, 
   /** URL under which others reach this server, if that is not where it listens. Never taken from a request. */
   readonly publicUrl?: string | undefined;
 
+  /**
+   * What this program provides and requires beside what its plugins do, for its host: a service that it registers with a
+   * registry client, one that it calls. Default: nothing.
+   */
+  readonly declares?: OwnDeclarations | undefined;
   /** The plugin's own name towards a host. Default: the name of the first plugin; "host" for a host that serves none. */
   readonly selfId?: string | undefined;
   /** Free text, at most 64 bytes. Default: the version of the first plugin, else empty. */

@@ -23,6 +23,7 @@ export function createServerLink<Plugins extends PluginSet>(parts: ServerLinkPar
     ...self,
     hostUrl: link?.hostUrl ?? environment.hostUrl,
     plugins: options.plugins,
+    declares: options.declares,
     baseUrl: () => link?.baseUrl ?? baseUrl(),
     health,
     magicCookie: options.magicCookie,

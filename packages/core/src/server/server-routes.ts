@@ -72,6 +72,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
     createPluginIdentityService({
       ...self,
       plugins,
+      declares: options.declares,
       guard,
       assign: (identity) => link?.setIdentity(identity) ?? false,
     }),
