@@ -1,3 +1,16 @@
+export type { KeptRegistration, ServiceOffer } from "./client/kept-registration.ts";
+export {
+  type DiscoveredService,
+  type DiscoverOptions,
+  type RegisterOptions,
+  type RegistryClient,
+  type RegistryClientOptions,
+  registryClient,
+  type ServiceOptions,
+} from "./client/registry-client.ts";
+export type { RegistryLink } from "./client/registry-link.ts";
+export type { ServiceViews } from "./client/resumed-watch.ts";
+export { createRegistry, type ProviderSnapshot, type Registry } from "./create-registry.ts";
 export {
   createDependencyGraph,
   type DependencyGraph,
@@ -7,9 +20,27 @@ export {
 export type { UnmetRequirement } from "./graph/edges.ts";
 export type { GraphPlugin, GraphRequirement } from "./graph/graph-plugin.ts";
 export type { Impact } from "./graph/impact.ts";
+export type { HealthEvent } from "./health/health-event.ts";
+export type { EjectionOptions, HealthOptions, MassSilenceOptions } from "./health/health-options.ts";
+export type { HealthLevel, ProviderHealth } from "./health/provider-health.ts";
+export type { AccessRequest } from "./policy/access-policy.ts";
+export type { AccessRule, AccessRuleFunction } from "./policy/access-rule.ts";
+export type { AccessDecision, AccessOptions } from "./policy/create-access-policy.ts";
+export type { UpstreamDecision, UpstreamOptions } from "./policy/create-upstream-policy.ts";
+export type { UpstreamCandidate, UpstreamRule, UpstreamRuleFunction } from "./policy/upstream-rule.ts";
+export type { RegistryLimits, RegistryOptions } from "./registry-options.ts";
+export type { ForwarderOptions } from "./router/forward/forwarder-options.ts";
 export { RouteError, type RouteFault } from "./router/route-error.ts";
 export type { RoutedCallRecord } from "./router/routed-call-record.ts";
 export type { RouterLimits } from "./router/router-options.ts";
+export type { ForwarderLimits } from "./router/upstream-pool/upstream-limits.ts";
+export type {
+  Candidate,
+  SelectionContext,
+  SelectionName,
+  SelectionOptions,
+  SelectionStrategy,
+} from "./selection/selection.ts";
 export type { StoreLimits } from "./state/create-registry-store.ts";
 export type { Provider, Registration } from "./state/registration.ts";
 export type { RegistryChange, RemovalCause, RevisedChange } from "./state/registry-store.ts";

@@ -1,0 +1,144 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { HostContext, HostExtension, InstalledExtension } from "@cpg/core";
+import { callListener, SERVER_METADATA } from "@cpg/core/extension";
+import { createDependencyGraph, type DependencyGraph } from "./graph/dependency-graph.ts";
+import { createHealthMonitor } from "./health/create-health-monitor.ts";
+import { createProbe } from "./health/create-probe.ts";
+import { createAccessPolicy } from "./policy/create-access-policy.ts";
+import { createUpstreamPolicy } from "./policy/create-upstream-policy.ts";
+import type { RegistryOptions } from "./registry-options.ts";
+import { createRouter } from "./router/create-router.ts";
+import { createForwarder } from "./router/forward/create-forwarder.ts";
+import { installRegistryServices } from "./rpc/install-registry-services.ts";
+import { createSelector } from "./selection/create-selector.ts";
+import { createRegistryStore } from "./state/create-registry-store.ts";
+import type { Provider, Registration } from "./state/registration.ts";
+import type { RevisedChange } from "./state/registry-store.ts";
+import { createWatchHub, type WatchOptions } from "./watch/create-watch-hub.ts";
+import type { ServiceView } from "./watch/service-view.ts";
+import type { ServiceWatch } from "./watch/service-watch.ts";
+
+/** A provider and what it has registered. */
+export interface ProviderSnapshot extends Provider {
+  readonly registrations: readonly Registration[];
+  /** Routed calls that it has not answered yet. */
+  readonly inFlight: number;
+}
+
+/** Many plugins under one host: who provides what, how they are, and the router between them. */
+export interface Registry extends HostExtension {
+  /** Rises by one with each change. */
+  readonly revision: number;
+  /** Names this life of the registry: revisions of another mean nothing here. */
+  readonly epoch: string;
+  /** Every service type that is registered, as watchers see it. */
+  services(): readonly ServiceView[];
+  providers(): readonly ProviderSnapshot[];
+  /**
+   * What becomes of a service type: its present state first, then every change, or the newest for a slow reader. Ends when
+   * its reader leaves, and with `unavailable` when the host closes.
+   */
+  watch(type: string, options?: Pick<WatchOptions, "signal" | "after">): ServiceWatch;
+  /** Calls `listener` with the present state of a type, and with each later one. Returns how to stop. */
+  follow(type: string, listener: (view: ServiceView) => void): () => void;
+  /** Hears of each change, in order. Returns how to stop. */
+  onChange(listener: (change: RevisedChange) => void): () => void;
+  /** Who needs whom, of the providers that are registered and said what they require. */
+  graph(): DependencyGraph;
+  /** A provider gets no new calls; those it has go on. False: there is none, or it drains already. */
+  drain(providerId: string): boolean;
+  /** Ends a provider's registrations, its identity and its calls. False: there is none. */
+  remove(providerId: string): boolean;
+}
+
+/**
+ * A registry for one host, to be given to `serve` as an extension.
+ * @throws {TypeError} {RangeError} for bad options, naming the option.
+ * @example
+ * const registry = createRegistry();
+ * const host = await serve({ plugins: {}, impls: {}, extensions: [registry] });
+ */
+export function createRegistry(options: RegistryOptions = {}): Registry {
+  const { limits = {}, random } = options;
+  const onError = (error: unknown): void =>
+    callListener(
+      () => options.onError?.(error),
+      () => {},
+    );
+  const store = createRegistryStore({ limits, onError });
+  const hub = createWatchHub({ store, limits, onError });
+  const selector = createSelector({ store, options: options.selection, random, onError });
+  if (options.onChange !== undefined) store.onChange(options.onChange);
+  let host: HostContext | undefined;
+
+  const install = (context: HostContext): InstalledExtension => {
+    if (host !== undefined) throw new ConnectError("a registry belongs to one host", Code.FailedPrecondition);
+    host = context;
+    const { identities, clock } = context;
+    const access = createAccessPolicy({ ...options.access, store, onError });
+    const upstreams = createUpstreamPolicy({ ...options.upstreams, host: context, onError });
+    const health = createHealthMonitor({
+      store,
+      identities,
+      probe: createProbe({ tls: options.upstreamTls, clock }),
+      options: options.health,
+      clock,
+      random,
+      onEvent: options.onHealth,
+      onError,
+    });
+    const forwarder = createForwarder({ clock, tls: options.upstreamTls, limits: limits.connections });
+    const router = createRouter({
+      host: context,
+      store,
+      selector,
+      access,
+      health,
+      forwarder,
+      onCall: options.onCall,
+      onError,
+      limits,
+    });
+    const services = installRegistryServices(context, { store, hub, selector, access, upstreams, health, onError });
+    return {
+      routes: (rpc) => services.routes(rpc),
+      httpRoutes: [router.route],
+      handshakeFacts: () => ({ serverMetadata: { [SERVER_METADATA.router]: "1" } }),
+      async shutdown() {
+        services.close();
+        hub.close();
+        await Promise.all([router.close(), health.close()]);
+      },
+    };
+  };
+
+  return {
+    name: "registry",
+    install,
+    get revision() {
+      return store.revision;
+    },
+    epoch: store.epoch,
+    services: () => store.types().map((type) => hub.view(type)),
+    providers: () => store.providers().map((provider) => snapshotOf(provider)),
+    watch: (type, watchOptions) => hub.watch(type, watchOptions),
+    follow: (type, listener) => hub.follow(type, listener),
+    onChange: (listener) => store.onChange(listener),
+    graph: () => createDependencyGraph(store.providers().map((provider) => graphPlugin(provider))),
+    drain: (providerId) => store.setDraining(providerId),
+    remove(providerId) {
+      const removed = store.removeProvider(providerId, "removed");
+      host?.identities.revoke(providerId);
+      return removed;
+    },
+  };
+
+  function snapshotOf(provider: Provider): ProviderSnapshot {
+    return { ...provider, registrations: store.ofProvider(provider.id), inFlight: selector.inFlight(provider.id) };
+  }
+
+  function graphPlugin({ id }: Provider) {
+    const provides = store.ofProvider(id).map(({ type, version }) => ({ type, version }));
+    return { id, provides, requires: host?.identities.get(id)?.declares?.requires };
+  }
+}
