@@ -1,4 +1,4 @@
-import type { IdentityRegistry } from "@cpg/core";
+import type { IdentityRegistry, RuntimeIdentity } from "@cpg/core";
 import { callListener } from "@cpg/core/extension";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { cryptoRandom } from "../selection/crypto-random.ts";
@@ -19,7 +19,7 @@ import { createProbeTurns } from "./probe-turns.ts";
 export interface HealthMonitorDeps {
   readonly store: RegistryStore;
   /** Of the plugins behind the providers. Without it nothing is known of tokens that expire. */
-  readonly identities?: Pick<IdentityRegistry, "get" | "onEnd"> | undefined;
+  readonly identities?: FollowedIdentities | undefined;
   readonly probe: Probe;
   readonly options?: HealthOptions | undefined;
   readonly clock?: Clock | undefined;
@@ -30,6 +30,15 @@ export interface HealthMonitorDeps {
   /** Hears of errors that nobody else gets to see. Default: nobody. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
+
+/** What a monitor looks at of an IdentityRegistry. */
+export interface FollowedIdentities {
+  /** Undefined: it is not live. */
+  get(runtimeId: string): object | undefined;
+  onEnd(listener: (identity: Pick<RuntimeIdentity, "runtimeId">, reason: IdentityEnd) => void): () => void;
+}
+
+type IdentityEnd = Parameters<Parameters<IdentityRegistry["onEnd"]>[0]>[1];
 
 /** Memory for reports of plugins that have not registered yet: a report is of a few KiB at most. */
 const maxKeptReports = 1_000;

@@ -2,7 +2,7 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { type CallTransport, type ClientTlsOptions, type Endpoint, openCallTransport } from "@cpg/core";
 import { PluginControl } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
 import type { Clock } from "@cpg/resilience";
-import type { HttpUpstream, UnixUpstream, Upstream } from "../router/upstream.ts";
+import type { HttpUpstream, UnixUpstream } from "../router/upstream.ts";
 import type { HealthReport } from "./health-monitor.ts";
 import type { Probe, ProbeConnection } from "./probe.ts";
 import { type ProbeSign, signOf } from "./probe-sign.ts";
