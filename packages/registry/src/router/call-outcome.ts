@@ -37,6 +37,7 @@ const unsentResults: Readonly<Record<UnsentCause, CallResult | undefined>> = {
   tls: "failed",
   protocol: "failed",
   unprocessed: undefined,
+  request: undefined, // the caller is
   busy: undefined,
   closed: undefined,
 };

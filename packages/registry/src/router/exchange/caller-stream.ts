@@ -1,3 +1,5 @@
+import type { ExchangeEnd } from "./exchange.ts";
+
 /** What an exchange tells who carries its bytes. Nothing after `onClosed`, nor after `CallerStream.release`. */
 export interface CallerEvents {
   /** A part of the request's body. */
@@ -7,7 +9,7 @@ export interface CallerEvents {
   /** There is room for more of the answer, after a `write` that returned false. */
   onDrain(): void;
   /** The exchange has ended, by whomever. */
-  onClosed(): void;
+  onClosed(end: ExchangeEnd): void;
 }
 
 /**
@@ -22,6 +24,8 @@ export interface CallerStream {
   readonly body: BodyForm;
   /** The last byte of the request's body has arrived: `onEnd` comes without more from the network. */
   readonly arrived: boolean;
+  /** Calls back once, when `body` says what it can: all that came together with the head has been looked at. */
+  whenKnown(callback: () => void): void;
   /** Begins to read the request's body; and after `pause`, goes on. */
   resume(): void;
   pause(): void;

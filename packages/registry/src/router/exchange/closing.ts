@@ -19,12 +19,11 @@ export function createClosing(): Closing {
       return end;
     },
     settle(first, carrying) {
-      carrying?.onClosed();
-      if (end !== undefined) return;
-      end = first;
+      end ??= first;
+      carrying?.onClosed(end);
       const told = listeners;
       listeners = undefined;
-      for (const tell of told ?? []) tell(first);
+      for (const tell of told ?? []) tell(end);
     },
     listen(listener) {
       if (end !== undefined) listener(end);

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { encodeError, endUnreadRequest, peerOf } from "@cpg/core/extension";
-import { headerValue, withLowerNames } from "../headers/header-value.ts";
+import { headerObject } from "../headers/header-object.ts";
+import { withLowerNames } from "../headers/header-value.ts";
+import { http1Head, trailerPairs } from "../headers/http1-headers.ts";
 import type { CallerEvents, CallerStream } from "./caller-stream.ts";
 import { createClosing } from "./closing.ts";
 import type { Exchange } from "./exchange.ts";
@@ -68,6 +70,8 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     get arrived() {
       return request.complete;
     },
+    // Node parses what came together before the tick is over.
+    whenKnown: process.nextTick,
     resume() {
       if (!reading) {
         reading = true;
@@ -84,10 +88,11 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
       if (response.headersSent || request.httpVersion === "1.0") return;
       // Node has answered "Expect: 100-continue" itself.
       if (status === 102) response.writeProcessing();
-      if (status === 103) response.writeEarlyHints(hintsOf(informed));
+      if (status === 103) response.writeEarlyHints(headerObject(informed));
     },
     respond(status, answered, body) {
-      response.writeHead(status, fitted(status, answered, body, request.httpVersion === "1.0"));
+      const { headers: fitting } = http1Head(answered, body, request.httpVersion !== "1.0");
+      response.writeHead(status, fitting);
       if (body === "none") {
         response.end();
       } else {
@@ -104,7 +109,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     },
     end(last, trailers) {
       flushing = false;
-      if (trailers.length > 0) response.addTrailers(pairsOf(trailers));
+      if (trailers.length > 0) response.addTrailers(trailerPairs(trailers));
       // Nobody who has his answer waits for the rest of the request to be read.
       endUnread();
       if (last === undefined) {
@@ -157,7 +162,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
       response.writeHead(shown, Object.fromEntries(header));
       if (body === undefined) response.end();
       else response.end(body);
-      carrying?.onClosed();
+      carrying?.onClosed("aborted");
     },
     destroy() {
       if (closing.end === undefined) cut();
@@ -174,30 +179,4 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
 function hasBody({ headers }: IncomingMessage): boolean {
   if (headers["transfer-encoding"] !== undefined) return true;
   return headers["content-length"] !== undefined && Number(headers["content-length"]) > 0;
-}
-
-/** Headers that agree with how the body is framed: trailers need chunks, which HTTP/1.0 has not. */
-function fitted(status: number, headers: readonly string[], body: string, old: boolean): string[] {
-  const announced = body === "trailed" && !old && headerValue(headers, "trailer") !== undefined;
-  const dropped = announced || status === 204 ? "content-length" : undefined;
-  const chunked = announced || (!old && body !== "none" && headerValue(headers, "content-length") === undefined);
-  const fitting: string[] = [];
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    const name = headers[index] ?? "";
-    if (name === dropped || (name === "trailer" && !chunked)) continue;
-    fitting.push(name, headers[index + 1] ?? "");
-  }
-  return fitting;
-}
-
-function pairsOf(list: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index + 1 < list.length; index += 2) pairs.push([list[index] ?? "", list[index + 1] ?? ""]);
-  return pairs;
-}
-
-function hintsOf(list: readonly string[]): Record<string, string | string[]> {
-  const hints: Record<string, string | string[]> = {};
-  for (const [name, value] of pairsOf(list)) hints[name] = name in hints ? [hints[name] ?? "", value].flat() : value;
-  return hints;
 }

@@ -3,6 +3,7 @@ import { encodeError, peerOf } from "@cpg/core/extension";
 import { headerObject } from "../headers/header-object.ts";
 import type { CallerEvents, CallerStream } from "./caller-stream.ts";
 import { createClosing } from "./closing.ts";
+import { followEnd } from "./end-of-stream.ts";
 import type { Exchange } from "./exchange.ts";
 import { createKeptBody } from "./kept-body.ts";
 
@@ -22,6 +23,7 @@ export function createHttp2Exchange(
 ): Exchange {
   const kept = createKeptBody();
   const closing = createClosing();
+  const ending = followEnd(stream, stream.endAfterHeaders || stream.state.remoteClose === 1);
   let events: CallerEvents | undefined;
   let requestBytes = 0;
   let responseBytes = 0;
@@ -37,7 +39,7 @@ export function createHttp2Exchange(
   const settle = (): void => {
     const carrying = events;
     events = undefined;
-    closing.settle(answerEnded && stream.writableFinished ? "finished" : "aborted", carrying);
+    closing.settle(answerEnded && stream.rstCode === NGHTTP2_NO_ERROR ? "finished" : "aborted", carrying);
   };
   const onTrailers = (_headers: unknown, _flags: number, raw: string[]): void => {
     requestTrailers = raw;
@@ -91,11 +93,12 @@ export function createHttp2Exchange(
   const carried: CallerStream = {
     get body() {
       if (stream.endAfterHeaders) return "none";
-      return requestTrailers === noTrailers && carried.arrived ? "data" : "trailed";
+      return ending.arrived && requestTrailers === noTrailers ? "data" : "trailed";
     },
     get arrived() {
-      return stream.readableEnded || stream.state.remoteClose === 1;
+      return ending.arrived;
     },
+    whenKnown: ending.whenKnown,
     resume() {
       if (!reading) {
         reading = true;
@@ -114,7 +117,7 @@ export function createHttp2Exchange(
     },
     respond(status, answered, body) {
       const answer = headerObject(answered);
-      answer[":status"] = status;
+      answer[":status"] = String(status);
       trailed = body === "trailed";
       answerEnded = body === "none";
       if (trailed) stream.once("wantTrailers", sendTrailers);
@@ -181,7 +184,7 @@ export function createHttp2Exchange(
       stream.respond({ ...Object.fromEntries(header), ":status": shown }, ends ? lastOfAnswer : undefined);
       if (!ends) stream.end(body);
       stop();
-      carrying?.onClosed();
+      carrying?.onClosed("aborted");
     },
     destroy() {
       if (closing.end === undefined) cut(NGHTTP2_CANCEL);

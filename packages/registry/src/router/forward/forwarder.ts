@@ -33,7 +33,9 @@ export type UnsentCause =
   | "unprocessed"
   /** Every connection that may be open to it is taken, and none got free in time. */
   | "busy"
-  /** The upstream was retired, or the forwarder closed. */
+  /** The request cannot be written in the provider's version of HTTP, such as one with a header twice: the caller's fault. */
+  | "request"
+  /** The forwarder was closed. */
   | "closed";
 
 /**

@@ -10,3 +10,9 @@ export function headerValue(headers: readonly string[], name: string): string | 
 export function withLowerNames(rawHeaders: readonly string[]): string[] {
   return rawHeaders.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text));
 }
+
+/** The list itself if the header is not there. */
+export function withoutHeader(headers: readonly string[], name: string): readonly string[] {
+  if (headerValue(headers, name) === undefined) return headers;
+  return headers.filter((_, index) => headers[index - (index % 2)] !== name);
+}

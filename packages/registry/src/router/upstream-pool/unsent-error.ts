@@ -1,0 +1,48 @@
+import type { UnsentCause } from "../forward/forwarder.ts";
+
+/** Why nothing could be sent to a provider. Stays in this process: it may tell addresses. */
+export class UnsentError extends Error {
+  override readonly name = "UnsentError";
+  readonly unsent: UnsentCause;
+
+  constructor(unsent: UnsentCause, message: string, reason?: unknown) {
+    super(message, reason === undefined ? undefined : { cause: reason });
+    this.unsent = unsent;
+  }
+}
+
+/** The error of a failed connection, told by what Node or the system says of it. */
+export function unsentError(stage: "connect" | "tls" | "http", where: string, reason: unknown): UnsentError {
+  if (reason instanceof UnsentError) return reason;
+  const message = `no connection to ${where}: ${reason instanceof Error ? reason.message : String(reason)}`;
+  return new UnsentError(stage === "connect" ? causeOf(codeOf(reason)) : causes[stage], message, reason);
+}
+
+const causes = { tls: "tls", http: "protocol" } as const;
+
+function causeOf(code: string | undefined): UnsentCause {
+  switch (code) {
+    case "ETIMEDOUT":
+      return "timeout";
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "EHOSTDOWN":
+    case "ENETDOWN":
+    case "EADDRNOTAVAIL":
+    case "EACCES":
+    case "EPERM":
+      return "unreachable";
+    // Here, not there, there is no room for one more.
+    case "EMFILE":
+    case "ENFILE":
+    case "ENOBUFS":
+    case "EAGAIN":
+      return "busy";
+    default:
+      return "refused";
+  }
+}
+
+function codeOf(reason: unknown): string | undefined {
+  return reason instanceof Error && "code" in reason && typeof reason.code === "string" ? reason.code : undefined;
+}
