@@ -1,4 +1,4 @@
-import { createClient, type Interceptor } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
 import { type CallTransport, type ClientTlsOptions, type Endpoint, openCallTransport } from "@cpg/core";
 import { PluginControl } from "@cpg/core/gen/connectplugin/v1/plugin_pb";
 import type { Clock } from "@cpg/resilience";
@@ -9,10 +9,8 @@ import { type ProbeSign, signOf } from "./probe-sign.ts";
 import { type HealthMessage, readHealthReport } from "./read-health-report.ts";
 
 export interface ProbeOptions {
-  /** For https upstreams. The name in the certificate is that of the upstream. Default: Node's own authorities. */
-  readonly tls?: ClientTlsOptions | undefined;
-  /** For providers that want credentials of every caller; the first is outermost. Default: none. */
-  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** Authorities, certificate and key for https providers. Which name they have to prove is the upstream's. */
+  readonly tls?: Omit<ClientTlsOptions, "servername" | "rejectUnauthorized"> | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -23,15 +21,15 @@ const noBoundMs = 2 ** 31 - 1;
 
 /**
  * Asks PluginControl.GetHealth where the calls to a provider go: at the address that its registration was resolved to,
- * following no redirect. The connection is kept for the next probe. A provider that may speak either HTTP is asked over
+ * following no redirect. The connection is kept for the next probe, unless the answer was none of an RPC. A provider that may speak either HTTP is asked over
  * HTTP/1.1 first, and over HTTP/2 if it does not know that.
  */
 export function createProbe(options: ProbeOptions = {}): Probe {
   return {
     open(upstream) {
       if (upstream.kind === "direct") {
-        const { interceptors, clock } = options;
-        return probeOver([() => upstream.endpoint.open({ interceptors, clock, callTimeoutMs: 0 })]);
+        const { clock } = options;
+        return probeOver([() => upstream.endpoint.open({ clock, callTimeoutMs: 0 })]);
       }
       const versions = upstream.http === "auto" ? (["1.1", "2"] as const) : [upstream.http];
       return probeOver(versions.map((version) => () => openOver(upstream, version, options)));
@@ -40,14 +38,13 @@ export function createProbe(options: ProbeOptions = {}): Probe {
 }
 
 function openOver(upstream: HttpUpstream | UnixUpstream, httpVersion: "1.1" | "2", options: ProbeOptions) {
-  const { tls, interceptors, clock } = options;
+  const { tls, clock } = options;
   const secure = upstream.kind === "http" && upstream.secure;
   return openCallTransport({
     endpoint: endpointOf(upstream),
     httpVersion,
-    interceptors,
     clock,
-    ...(secure && { tls: { ...tls, servername: upstream.servername ?? tls?.servername } }),
+    ...(secure && { tls: { ...tls, servername: upstream.servername } }),
     connectTimeoutMs: noBoundMs,
     callTimeoutMs: 0,
     pingIntervalMs: 0,
@@ -113,16 +110,16 @@ function keptConnection(open: () => CallTransport): KeptConnection {
   return {
     async ask(signal) {
       calls ??= open();
-      const sign = await askOnce(calls, signal);
-      if (sign.kind !== "reset" || !used) {
-        used = sign.kind === "answered";
-        return sign;
+      let sign = await askOnce(calls, signal);
+      if (sign.kind === "reset" && used && !signal.aborted) {
+        // The provider may have closed what was not in use, just now. A new connection shows whether it is there.
+        await close();
+        if (signal.aborted) return { kind: "inconclusive" };
+        calls = open();
+        sign = await askOnce(calls, signal);
       }
-      // The provider may have closed what was not in use, just now. A new connection shows whether it is there.
-      await close();
-      if (signal.aborted) return { kind: "inconclusive" };
-      calls = open();
-      return askOnce(calls, signal);
+      used = sign.kind === "answered";
+      return sign;
     },
     close,
   };

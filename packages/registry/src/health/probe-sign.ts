@@ -22,7 +22,8 @@ const foreignCode = /^(?:HPE_|ERR_HTTP2_)/;
 
 /** What the failure of a probe shows. An error that came as an answer proves life like any other answer. */
 export function signOf(reason: unknown): ProbeSign {
-  const { cause } = ConnectError.from(reason);
+  if (!(reason instanceof ConnectError)) return { kind: "inconclusive" };
+  const { cause } = reason;
   if (!(cause instanceof ConnectionError)) return { kind: "answered", opinion: undefined };
   const { code, stage } = cause;
   if (code === undefined) {
