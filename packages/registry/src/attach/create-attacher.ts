@@ -96,6 +96,9 @@ export function createAttacher(parts: AttacherParts): Attacher {
         detached,
         detach,
       });
+    } catch (reason) {
+      signal.throwIfAborted(); // calls that are given up fail in many ways
+      throw reason;
     } finally {
       await calls.close();
     }

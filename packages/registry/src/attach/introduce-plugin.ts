@@ -61,6 +61,7 @@ async function handOver({ parts, calls, controlToken = "", options, signal }: In
     );
     return acknowledged;
   } catch (reason) {
+    signal.throwIfAborted();
     if (isNotServed(reason) || ConnectError.from(reason).code === Code.FailedPrecondition) return false;
     throw reason;
   }
