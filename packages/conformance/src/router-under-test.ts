@@ -46,7 +46,7 @@ const headers = { "x-plugin-runtime-id": identity.runtimeId, authorization: `Bea
 const calls = openCallTransport({
   endpoint: parseEndpoint(host.endpoint),
   httpVersion: "1.1",
-  tls: { rejectUnauthorized: false },
+  ...(tls && { tls: { rejectUnauthorized: false } }),
 });
 await createClient(ServiceRegistry, calls.transport).registerService(
   {
