@@ -6,7 +6,7 @@ import { http1Head, trailerPairs } from "../headers/http1-headers.ts";
 import type { CallerEvents, CallerStream } from "./caller-stream.ts";
 import { createClosing } from "./closing.ts";
 import type { Exchange } from "./exchange.ts";
-import { createKeptBody } from "./kept-body.ts";
+import { KeptBody } from "./kept-body.ts";
 
 /** An exchange of HTTP/1.1, or 1.0. To be called before the request is read. */
 export function createHttp1Exchange(request: IncomingMessage, response: ServerResponse): Exchange {
@@ -14,7 +14,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
   const headers = withLowerNames(request.rawHeaders);
   const contentType = request.headers["content-type"] ?? "";
   const bodyless = !hasBody(request);
-  const kept = createKeptBody();
+  const kept = new KeptBody();
   const closing = createClosing();
   let events: CallerEvents | undefined;
   let requestBytes = 0;

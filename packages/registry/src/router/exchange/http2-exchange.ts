@@ -1,11 +1,12 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { ConnectError } from "@connectrpc/connect";
 import { encodeError, peerOf } from "@cpg/core/extension";
+import type { Peer } from "@cpg/resilience";
 import { headerObject } from "../headers/header-object.ts";
-import type { CallerEvents, CallerStream } from "./caller-stream.ts";
-import { createClosing } from "./closing.ts";
-import { followEnd } from "./end-of-stream.ts";
-import type { Exchange } from "./exchange.ts";
-import { createKeptBody } from "./kept-body.ts";
+import type { BodyForm, CallerEvents, CallerStream } from "./caller-stream.ts";
+import { EndOfStream } from "./end-of-stream.ts";
+import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import { KeptBody } from "./kept-body.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
@@ -21,186 +22,289 @@ export function createHttp2Exchange(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
 ): Exchange {
-  const kept = createKeptBody();
-  const closing = createClosing();
-  const ending = followEnd(stream, stream.endAfterHeaders || stream.state.remoteClose === 1);
-  let events: CallerEvents | undefined;
-  let requestBytes = 0;
-  let responseBytes = 0;
-  let requestTrailers = noTrailers;
-  let answerTrailers = noTrailers;
-  let reading = false;
-  let replaying = false;
-  let trailed = false;
-  let answerEnded = false;
-  let trailersSent = false;
-  let stopped = false;
+  return new Http2Exchange(stream, headers, rawHeaders);
+}
 
-  const settle = (): void => {
-    const carrying = events;
-    events = undefined;
-    closing.settle(answerEnded && stream.rstCode === NGHTTP2_NO_ERROR ? "finished" : "aborted", carrying);
-  };
-  const onTrailers = (_headers: unknown, _flags: number, raw: string[]): void => {
-    requestTrailers = raw;
-  };
-  stream.on("trailers", onTrailers);
-  stream.once("close", settle);
-  // Of a caller that gives up with NO_ERROR while nobody reads, there is no "close" as yet.
-  stream.once("aborted", settle);
-  stream.on("error", () => {}); // "close" follows
+/** A class with listeners that all streams share: closures for each call were half of the router's own cost. */
+class Http2Exchange implements Exchange, CallerStream {
+  readonly httpVersion = "2.0";
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly string[];
+  readonly contentType: string;
+  requestBytes = 0;
+  responseBytes = 0;
 
-  const onData = (chunk: Buffer): void => {
-    requestBytes += chunk.length;
-    if (stopped) {
-      if (requestBytes > maxDiscardedBytes) stream.pause();
+  readonly #stream: ServerHttp2Stream;
+  readonly #end: EndOfStream;
+  readonly #kept = new KeptBody();
+  #events: CallerEvents | undefined;
+  #closed: ExchangeEnd | undefined;
+  #listeners: ((end: ExchangeEnd) => void)[] | undefined;
+  #requestTrailers = noTrailers;
+  #answerTrailers = noTrailers;
+  #reading = false;
+  #replaying = false;
+  #trailed = false;
+  #answerEnded = false;
+  #trailersSent = false;
+  #stopped = false;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) {
+    this.method = headers[":method"] ?? "";
+    this.target = headers[":path"] ?? "";
+    this.headers = withoutPseudoHeaders(rawHeaders);
+    this.contentType = headers["content-type"] ?? "";
+    this.#stream = stream;
+    this.#end = new EndOfStream(stream, stream.endAfterHeaders || stream.state.remoteClose === 1);
+    const carried: CarriedStream = stream;
+    carried[owner] = this;
+    stream.on("trailers", onTrailers);
+    stream.on("close", onClose);
+    // Of a caller that gives up with NO_ERROR while nobody reads, there is no "close" as yet.
+    stream.on("aborted", onClose);
+    stream.on("error", ignore); // "close" follows
+  }
+
+  get peer(): Peer {
+    return peerOf({ stream: this.#stream });
+  }
+
+  onClosed(listener: (end: ExchangeEnd) => void): void {
+    if (this.#closed !== undefined) listener(this.#closed);
+    else if (this.#listeners === undefined) this.#listeners = [listener];
+    else this.#listeners.push(listener);
+  }
+
+  fail(error: ConnectError, httpStatus?: number): void {
+    if (this.#closed !== undefined) return;
+    const stream = this.#stream;
+    if (stream.headersSent || stream.closed) {
+      this.reset(NGHTTP2_CANCEL);
       return;
     }
-    kept.add(chunk);
-    events?.onData(chunk);
-  };
-  const replay = (listener: CallerEvents): void => {
-    for (const chunk of kept.chunks) if (events === listener) listener.onData(chunk);
-    if (events === listener && stream.readableEnded) listener.onEnd(requestTrailers);
-  };
+    const carrying = this.#events;
+    this.#events = undefined;
+    const { status, header, body } = encodeError(this.contentType, error);
+    // Errors inside of an answer that is a success for HTTP stay there.
+    const shown = status === 200 ? status : (httpStatus ?? status);
+    const ends = body === undefined || this.method === "HEAD";
+    this.#trailed = false;
+    this.#answerEnded = true;
+    stream.respond({ ...Object.fromEntries(header), ":status": shown }, ends ? lastOfAnswer : undefined);
+    if (!ends) stream.end(body);
+    this.stop();
+    carrying?.onClosed("aborted");
+  }
 
-  const cut = (code: number): void => {
-    stream.close(code);
-    settle();
-  };
-  /** The answer has been handed over to its end: a reset cannot overtake it. */
-  const closeUnread = (): void => void setImmediate(closeRequest, stream);
-  const sendTrailers = (): void => {
-    try {
-      stream.sendTrailers(headerObject(answerTrailers));
-    } catch {
-      cut(NGHTTP2_INTERNAL_ERROR); // what came cannot be written
+  destroy(): void {
+    if (this.#closed === undefined) this.reset(NGHTTP2_CANCEL);
+  }
+
+  carry(events: CallerEvents): CallerStream {
+    this.#events = events;
+    this.#replaying = this.#reading;
+    if (this.#closed !== undefined) process.nextTick(() => this.settle());
+    return this;
+  }
+
+  get body(): BodyForm {
+    if (this.#stream.endAfterHeaders) return "none";
+    return this.#end.arrived && this.#requestTrailers === noTrailers ? "data" : "trailed";
+  }
+
+  get arrived(): boolean {
+    return this.#end.arrived;
+  }
+
+  whenKnown(callback: () => void): void {
+    this.#end.whenKnown(callback);
+  }
+
+  resume(): void {
+    if (!this.#reading) {
+      this.#read();
+    } else if (this.#replaying && this.#events !== undefined) {
+      process.nextTick((events: CallerEvents) => this.#replay(events), this.#events);
     }
-    trailersSent = true;
-    if (stopped) closeUnread();
-  };
-  const stop = (): void => {
-    if (stopped || stream.readableEnded || stream.endAfterHeaders) return;
-    stopped = true;
-    requestBytes = Math.min(requestBytes, maxDiscardedBytes);
-    if (!reading) stream.on("data", onData);
-    reading = true;
+    this.#replaying = false;
+    this.#stream.resume();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  inform(status: number, headers: readonly string[]): void {
+    const stream = this.#stream;
+    if (stream.headersSent || stream.closed) return;
+    stream.additionalHeaders({ ...headerObject(headers), ":status": status });
+  }
+
+  respond(status: number, headers: readonly string[], body: BodyForm): void {
+    const stream = this.#stream;
+    const answer = headerObject(headers);
+    answer[":status"] = String(status);
+    if (body === "trailed") {
+      this.#trailed = true;
+      stream.on("wantTrailers", onWantTrailers);
+      stream.respond(answer, trailedAnswer);
+    } else {
+      this.#answerEnded = body === "none";
+      stream.respond(answer, body === "none" ? lastOfAnswer : undefined);
+    }
+  }
+
+  write(chunk: Buffer): boolean {
+    this.responseBytes += chunk.length;
+    if (this.#stream.write(chunk)) return true;
+    this.#stream.once("drain", onDrain);
+    return false;
+  }
+
+  end(last: Buffer | undefined, trailers: readonly string[]): void {
+    this.#answerTrailers = trailers;
+    this.#answerEnded = true;
+    if (last === undefined) {
+      this.#stream.end();
+    } else {
+      this.responseBytes += last.length;
+      this.#stream.end(last);
+    }
+  }
+
+  stop(): void {
+    const stream = this.#stream;
+    if (this.#stopped || this.#end.arrived) return;
+    this.#stopped = true;
+    this.requestBytes = Math.min(this.requestBytes, maxDiscardedBytes);
+    if (!this.#reading) this.#read();
     stream.resume();
-    if (trailed ? trailersSent : stream.writableFinished) closeUnread();
-    else if (!trailed) stream.once("finish", closeUnread);
-  };
+    if (this.#trailed ? this.#trailersSent : stream.writableFinished) setImmediate(closeRequest, this);
+    else if (!this.#trailed) stream.once("finish", onFinish);
+  }
 
-  const carried: CallerStream = {
-    get body() {
-      if (stream.endAfterHeaders) return "none";
-      return ending.arrived && requestTrailers === noTrailers ? "data" : "trailed";
-    },
-    get arrived() {
-      return ending.arrived;
-    },
-    whenKnown: ending.whenKnown,
-    resume() {
-      if (!reading) {
-        reading = true;
-        stream.on("data", onData);
-        stream.once("end", () => events?.onEnd(requestTrailers));
-      } else if (replaying && events !== undefined) {
-        process.nextTick(replay, events);
-      }
-      replaying = false;
-      stream.resume();
-    },
-    pause: () => void stream.pause(),
-    inform(status, informed) {
-      if (stream.headersSent || stream.closed) return;
-      stream.additionalHeaders({ ...headerObject(informed), ":status": status });
-    },
-    respond(status, answered, body) {
-      const answer = headerObject(answered);
-      answer[":status"] = String(status);
-      trailed = body === "trailed";
-      answerEnded = body === "none";
-      if (trailed) stream.once("wantTrailers", sendTrailers);
-      stream.respond(answer, trailed ? trailedAnswer : body === "none" ? lastOfAnswer : undefined);
-    },
-    write(chunk) {
-      responseBytes += chunk.length;
-      if (stream.write(chunk)) return true;
-      stream.once("drain", () => events?.onDrain());
-      return false;
-    },
-    end(last, trailers) {
-      answerTrailers = trailers;
-      answerEnded = true;
-      if (last === undefined) {
-        stream.end();
-      } else {
-        responseBytes += last.length;
-        stream.end(last);
-      }
-    },
-    stop,
-    reset: cut,
-    get replayable() {
-      return kept.whole && closing.end === undefined;
-    },
-    forget: () => kept.forget(),
-    release() {
-      events = undefined;
-      stream.pause();
-    },
-  };
+  reset(code: number): void {
+    this.#stream.close(code);
+    this.settle();
+  }
 
-  return {
-    httpVersion: "2.0",
-    method: headers[":method"] ?? "",
-    target: headers[":path"] ?? "",
-    headers: withoutPseudoHeaders(rawHeaders),
-    contentType: headers["content-type"] ?? "",
-    get peer() {
-      return peerOf({ stream });
-    },
-    get requestBytes() {
-      return requestBytes;
-    },
-    get responseBytes() {
-      return responseBytes;
-    },
-    onClosed: closing.listen,
-    fail(error, httpStatus) {
-      if (closing.end !== undefined) return;
-      if (stream.headersSent || stream.closed) {
-        cut(NGHTTP2_CANCEL);
-        return;
-      }
-      const carrying = events;
-      events = undefined;
-      const { status, header, body } = encodeError(headers["content-type"] ?? "", error);
-      // Errors inside of an answer that is a success for HTTP stay there.
-      const shown = status === 200 ? status : (httpStatus ?? status);
-      trailed = false;
-      answerEnded = true;
-      const ends = body === undefined || headers[":method"] === "HEAD";
-      stream.respond({ ...Object.fromEntries(header), ":status": shown }, ends ? lastOfAnswer : undefined);
-      if (!ends) stream.end(body);
-      stop();
-      carrying?.onClosed("aborted");
-    },
-    destroy() {
-      if (closing.end === undefined) cut(NGHTTP2_CANCEL);
-    },
-    carry(listener) {
-      events = listener;
-      replaying = reading;
-      if (closing.end !== undefined) process.nextTick(settle);
-      return carried;
-    },
-  };
+  get replayable(): boolean {
+    return this.#kept.whole && this.#closed === undefined;
+  }
+
+  forget(): void {
+    this.#kept.forget();
+  }
+
+  release(): void {
+    this.#events = undefined;
+    this.#stream.pause();
+  }
+
+  #read(): void {
+    this.#reading = true;
+    this.#stream.on("data", onData);
+    this.#stream.on("end", onEnd);
+  }
+
+  #replay(events: CallerEvents): void {
+    for (const chunk of this.#kept.chunks) if (this.#events === events) events.onData(chunk);
+    if (this.#events === events && this.#stream.readableEnded) events.onEnd(this.#requestTrailers);
+  }
+
+  // For the listeners.
+
+  settle(): void {
+    // Node destroys a stream that is done both ways before it says that its writing is finished.
+    this.#closed ??= this.#answerEnded && this.#stream.rstCode === NGHTTP2_NO_ERROR ? "finished" : "aborted";
+    const carrying = this.#events;
+    const listeners = this.#listeners;
+    this.#events = undefined;
+    this.#listeners = undefined;
+    carrying?.onClosed(this.#closed);
+    for (const tell of listeners ?? noListeners) tell(this.#closed);
+  }
+
+  receive(chunk: Buffer): void {
+    this.requestBytes += chunk.length;
+    if (this.#stopped) {
+      if (this.requestBytes > maxDiscardedBytes) this.#stream.pause();
+      return;
+    }
+    this.#kept.add(chunk);
+    this.#events?.onData(chunk);
+  }
+
+  receiveTrailers(trailers: readonly string[]): void {
+    this.#requestTrailers = trailers;
+  }
+
+  receiveEnd(): void {
+    // Cut off: "close" tells.
+    if (this.#end.arrived && !this.#stopped) this.#events?.onEnd(this.#requestTrailers);
+  }
+
+  drained(): void {
+    this.#events?.onDrain();
+  }
+
+  sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(headerObject(this.#answerTrailers));
+    } catch {
+      this.reset(NGHTTP2_INTERNAL_ERROR); // what came cannot be written
+    }
+    this.#trailersSent = true;
+    if (this.#stopped) setImmediate(closeRequest, this);
+  }
+
+  /** The answer has been handed over to its end: a reset cannot overtake it. */
+  closeRequest(): void {
+    if (!this.#stream.readableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
+  }
 }
 
-function closeRequest(stream: ServerHttp2Stream): void {
-  if (!stream.readableEnded) stream.close(NGHTTP2_NO_ERROR);
+const owner: unique symbol = Symbol("exchange");
+const noListeners: readonly never[] = [];
+
+interface CarriedStream extends ServerHttp2Stream {
+  [owner]?: Http2Exchange;
 }
+
+function onTrailers(this: CarriedStream, _headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
+  this[owner]?.receiveTrailers(raw);
+}
+
+function onClose(this: CarriedStream): void {
+  this[owner]?.settle();
+}
+
+function onData(this: CarriedStream, chunk: Buffer): void {
+  this[owner]?.receive(chunk);
+}
+
+function onEnd(this: CarriedStream): void {
+  this[owner]?.receiveEnd();
+}
+
+function onDrain(this: CarriedStream): void {
+  this[owner]?.drained();
+}
+
+function onWantTrailers(this: CarriedStream): void {
+  this[owner]?.sendTrailers();
+}
+
+function onFinish(this: CarriedStream): void {
+  setImmediate(closeRequest, this[owner]);
+}
+
+function closeRequest(exchange: Http2Exchange | undefined): void {
+  exchange?.closeRequest();
+}
+
+function ignore(): void {}
 
 function withoutPseudoHeaders(rawHeaders: readonly string[]): string[] {
   let first = 0;

@@ -1,169 +1,241 @@
 import { constants } from "node:http2";
 import type { BodyForm, CallerEvents, CallerStream } from "../exchange/caller-stream.ts";
-import type { Exchange } from "../exchange/exchange.ts";
+import type { Exchange, ExchangeEnd } from "../exchange/exchange.ts";
 import { endToEndHeaders, endToEndRequestHeaders, endToEndTrailers, takesTrailers } from "../headers/end-to-end.ts";
 import { headerValue, withoutHeader } from "../headers/header-value.ts";
 import { takeHeaders } from "../passed-headers.ts";
 import { UnsentError } from "../upstream-pool/unsent-error.ts";
 import type {
   UpstreamEvents,
+  UpstreamLoss,
   UpstreamRequest,
   UpstreamSlot,
   UpstreamStream,
 } from "../upstream-pool/upstream-stream.ts";
+import { BodyPass } from "./body-pass.ts";
 import type { ForwardEnd, ForwardRequest, LostCause } from "./forwarder.ts";
-import { type BodyPass, createBodyPass } from "./pass-body.ts";
-
-type Phase = "connecting" | "sent" | "answering" | "answered" | "over";
 
 /**
  * Carries one exchange to a provider and back, on a connection that `acquire` gives. Resolves when both sides are done.
  *
- * | phase      | event                        | next      | effect                                                   |
- * |------------|------------------------------|-----------|----------------------------------------------------------|
- * | connecting | room on a connection         | sent      | the request's head goes out, its body follows            |
- * | connecting | none                         | over      | unsent; the exchange is let go                           |
- * | connecting | caller gone                  | over      | aborted; the room is given back                          |
- * | sent       | interim answer               | sent      | passed on                                                |
- * | sent       | head of the answer           | answering | passed on; the request is kept no longer                 |
- * | sent       | lost, or refused unseen      | over      | lost, or unsent; the exchange is let go                  |
- * | answering  | end of the answer            | answered  | passed on, with trailers                                 |
- * | answering  | lost                         | over      | answered, cut; the caller sees a reset                   |
- * | answered   | provider has let go          | answered  | the caller is told to stop sending                       |
- * | answered   | caller gone                  | over      | answered                                                 |
- * | sent, answering | caller gone             | over      | aborted; the provider sees a reset                       |
+ * | phase           | event                     | next      | effect                                                  |
+ * |-----------------|---------------------------|-----------|---------------------------------------------------------|
+ * | connecting      | room on a connection      | sent      | the head of the request goes out, its body follows      |
+ * | connecting      | none                      | over      | unsent; the exchange is let go                          |
+ * | connecting      | caller gone               | over      | aborted; the room is given back when it comes           |
+ * | sent            | interim answer            | sent      | passed on                                               |
+ * | sent            | head of the answer        | answering | passed on; the request's body is kept no longer         |
+ * | sent            | head of an answer without body | answered | passed on                                          |
+ * | sent            | lost, or refused unseen   | over      | lost, or unsent; the exchange is let go                 |
+ * | answering       | end of the answer         | answered  | passed on, with its trailers                            |
+ * | answering       | lost                      | over      | answered, but cut: the caller sees a reset              |
+ * | answered        | provider lets go          | answered  | the caller is told to send no more                      |
+ * | answered        | caller has its answer     | over      | answered                                                |
+ * | sent, answering, answered | caller gone     | over      | aborted; the provider sees a reset                      |
  */
 export function carryCall(
   exchange: Exchange,
   request: ForwardRequest,
   acquire: () => UpstreamSlot | Promise<UpstreamSlot>,
 ): Promise<ForwardEnd> {
-  const { promise, resolve } = Promise.withResolvers<ForwardEnd>();
-  let phase: Phase = "connecting";
-  let upstream: UpstreamStream | undefined;
-  let requestPass: BodyPass | undefined;
-  let answerPass: BodyPass | undefined;
-  let status = 0;
-  let contentType = "";
-  let grpcStatus: string | undefined;
-
-  const finish = (end: ForwardEnd): void => {
-    phase = "over";
-    requestPass?.stop();
-    answerPass?.stop();
-    resolve(end);
-  };
-  const answered = (cut: LostCause | undefined): ForwardEnd => ({
-    kind: "answered",
-    status,
-    contentType,
-    grpcStatus,
-    cut,
+  return new Promise((resolve) => {
+    new CarriedCall(exchange, request, resolve).start(acquire());
   });
-  const letGo = (end: (replayable: boolean) => ForwardEnd): void => {
-    const { replayable } = caller;
-    caller.release();
-    finish(end(replayable));
-  };
-  const notSent = (reason: unknown): void => {
-    const error = reason instanceof Error ? reason : new Error(String(reason));
-    const cause = error instanceof UnsentError ? error.unsent : "unprocessed";
-    letGo((replayable) => ({ kind: "unsent", cause, error, replayable }));
-  };
+}
 
-  const callerEvents: CallerEvents = {
-    onData: (chunk) => requestPass?.data(chunk),
-    onEnd(trailers) {
-      // What a caller may not say in a header it may not say in a trailer.
-      requestPass?.end(trailers.length === 0 ? trailers : takeHeaders(endToEndTrailers(trailers)).passed);
-    },
-    onDrain: () => answerPass?.drained(),
-    onClosed(end) {
-      if (phase === "over") return;
-      upstream?.cancel();
-      const begun = phase === "answering" || phase === "answered";
-      const whole = phase === "answered" && end === "finished";
-      finish(whole ? answered(undefined) : { kind: "aborted", status: begun ? status : undefined });
-    },
-  };
+type Phase = "connecting" | "sent" | "answering" | "answered" | "over";
 
-  const upstreamEvents: UpstreamEvents = {
-    onInform(interim, headers) {
-      if (phase === "sent" && interim > 100 && interim < 200) caller.inform(interim, endToEndHeaders(headers));
-      else if (phase === "sent" && interim === 100 && expectsContinue) caller.inform(interim, endToEndHeaders(headers));
-    },
-    onAnswer(answerStatus, headers, form) {
-      if (phase !== "sent" || upstream === undefined) return;
-      const bodyless = form === "none" || request.method === "HEAD" || answerStatus === 204 || answerStatus === 304;
-      const shown: BodyForm = bodyless ? "none" : form;
-      status = answerStatus;
-      contentType = headerValue(headers, "content-type") ?? "";
-      grpcStatus = headerValue(headers, "grpc-status");
-      try {
-        caller.respond(status, endToEndHeaders(headers), shown);
-      } catch (reason) {
-        upstream.cancel();
-        const error = new Error("the provider's answer cannot be passed on", { cause: reason });
-        letGo(() => ({ kind: "lost", cause: "stream", error }));
-        return;
-      }
-      phase = bodyless ? "answered" : "answering";
-      caller.forget();
-      if (!bodyless) answerPass = createBodyPass(upstream, caller);
-      if (form !== "none") upstream.resume();
-    },
-    onData: (chunk) => answerPass?.data(chunk),
-    onEnd(trailers) {
-      if (phase !== "answering") return;
-      phase = "answered";
-      grpcStatus ??= headerValue(trailers, "grpc-status");
-      answerPass?.end(trailers.length === 0 ? trailers : endToEndTrailers(trailers));
-    },
-    onDrain: () => requestPass?.drained(),
-    onClosed(loss) {
-      upstream = undefined;
-      const cause = loss?.cause === "connection" ? "connection" : "stream";
-      if (phase === "sent") {
-        const error = loss?.error ?? new Error("the provider ended the call without an answer");
-        if (loss?.cause === "unprocessed") notSent(error);
-        else letGo(() => ({ kind: "lost", cause, error }));
-      } else if (phase === "answering") {
-        finish(answered(cause));
-        caller.reset(constants.NGHTTP2_INTERNAL_ERROR);
-      } else if (phase === "answered") {
-        requestPass?.stop();
-        caller.stop();
-      }
-    },
-  };
+/** A class for the sake of speed, as exchanges are. */
+class CarriedCall implements UpstreamEvents {
+  readonly #exchange: Exchange;
+  readonly #request: ForwardRequest;
+  readonly #resolve: (end: ForwardEnd) => void;
+  readonly #caller: CallerStream;
+  #phase: Phase = "connecting";
+  #upstream: UpstreamStream | undefined;
+  #requestPass: BodyPass | undefined;
+  #answerPass: BodyPass | undefined;
+  #status = 0;
+  #contentType = "";
+  #grpcStatus: string | undefined;
 
-  const caller: CallerStream = exchange.carry(callerEvents);
-  const expectsContinue = exchange.httpVersion === "2.0";
+  constructor(exchange: Exchange, request: ForwardRequest, resolve: (end: ForwardEnd) => void) {
+    this.#exchange = exchange;
+    this.#request = request;
+    this.#resolve = resolve;
+    this.#caller = exchange.carry(new CallerSide(this));
+  }
 
-  const send = (slot: UpstreamSlot): void => {
-    if (phase !== "connecting") {
+  start(slot: UpstreamSlot | Promise<UpstreamSlot>): void {
+    if (slot instanceof Promise) {
+      slot.then(
+        (given) => this.#send(given),
+        (reason: unknown) => this.#phase === "connecting" && this.#notSent(reason),
+      );
+    } else if (this.#caller.body === "none") {
+      this.#send(slot);
+    } else {
+      this.#caller.whenKnown(() => this.#send(slot));
+    }
+  }
+
+  #send(slot: UpstreamSlot): void {
+    if (this.#phase !== "connecting") {
       slot.giveBack();
       return;
     }
+    const caller = this.#caller;
     const { body } = caller;
     try {
-      upstream = slot.open(headOf(exchange, request, body), upstreamEvents);
+      this.#upstream = slot.open(headOf(this.#exchange, this.#request, body), this);
     } catch (reason) {
       slot.giveBack();
-      notSent(new UnsentError("request", "the request cannot be written in the provider's version of HTTP", reason));
+      this.#notSent(new UnsentError("request", "the request cannot be written in the provider's HTTP version", reason));
       return;
     }
-    phase = "sent";
+    this.#phase = "sent";
     if (body === "none") return;
-    requestPass = createBodyPass(caller, upstream);
+    this.#requestPass = new BodyPass(caller, this.#upstream);
     caller.resume();
-  };
+  }
 
-  const slot = acquire();
-  if (slot instanceof Promise) slot.then(send, (reason: unknown) => phase === "connecting" && notSent(reason));
-  else if (caller.body === "none") send(slot);
-  else caller.whenKnown(() => send(slot));
-  return promise;
+  // What the caller does.
+
+  onRequestData(chunk: Buffer): void {
+    this.#requestPass?.data(chunk);
+  }
+
+  onRequestEnd(trailers: readonly string[]): void {
+    // What a caller may not say in a header it may not say in a trailer.
+    this.#requestPass?.end(trailers.length === 0 ? trailers : takeHeaders(endToEndTrailers(trailers)).passed);
+  }
+
+  onAnswerDrain(): void {
+    this.#answerPass?.drained();
+  }
+
+  onCallerClosed(end: ExchangeEnd): void {
+    if (this.#phase === "over") return;
+    this.#upstream?.cancel();
+    const begun = this.#phase === "answering" || this.#phase === "answered";
+    const whole = this.#phase === "answered" && end === "finished";
+    this.#finish(whole ? this.#answered(undefined) : { kind: "aborted", status: begun ? this.#status : undefined });
+  }
+
+  // What the provider does.
+
+  onInform(status: number, headers: readonly string[]): void {
+    // To go on, Node's server of HTTP/1.1 has told its caller itself.
+    if (this.#phase !== "sent" || (status === 100 && this.#exchange.httpVersion !== "2.0")) return;
+    if (status >= 100 && status < 200 && status !== 101) this.#caller.inform(status, endToEndHeaders(headers));
+  }
+
+  onAnswer(status: number, headers: readonly string[], form: BodyForm): void {
+    const upstream = this.#upstream;
+    if (this.#phase !== "sent" || upstream === undefined) return;
+    const bodyless = form === "none" || this.#request.method === "HEAD" || status === 204 || status === 304;
+    try {
+      this.#caller.respond(status, endToEndHeaders(headers), bodyless ? "none" : form);
+    } catch (reason) {
+      upstream.cancel();
+      this.#lost("stream", new Error("the answer of the provider cannot be passed on", { cause: reason }));
+      return;
+    }
+    this.#status = status;
+    this.#contentType = headerValue(headers, "content-type") ?? "";
+    this.#grpcStatus = headerValue(headers, "grpc-status");
+    this.#phase = bodyless ? "answered" : "answering";
+    this.#caller.forget();
+    if (!bodyless) this.#answerPass = new BodyPass(upstream, this.#caller);
+    if (form !== "none") upstream.resume();
+  }
+
+  onData(chunk: Buffer): void {
+    this.#answerPass?.data(chunk);
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    if (this.#phase !== "answering") return;
+    this.#phase = "answered";
+    if (trailers.length === 0) {
+      this.#answerPass?.end(trailers);
+      return;
+    }
+    this.#grpcStatus ??= headerValue(trailers, "grpc-status");
+    this.#answerPass?.end(endToEndTrailers(trailers));
+  }
+
+  onDrain(): void {
+    this.#requestPass?.drained();
+  }
+
+  onClosed(loss: UpstreamLoss | undefined): void {
+    this.#upstream = undefined;
+    const cause = loss?.cause === "connection" ? "connection" : "stream";
+    if (this.#phase === "sent") {
+      const error = loss?.error ?? new Error("the provider ended the call without an answer");
+      if (loss?.cause === "unprocessed") this.#notSent(error);
+      else this.#lost(cause, error);
+    } else if (this.#phase === "answering") {
+      this.#finish(this.#answered(cause));
+      this.#caller.reset(constants.NGHTTP2_INTERNAL_ERROR);
+    } else if (this.#phase === "answered") {
+      this.#requestPass?.stop();
+      this.#caller.stop();
+    }
+  }
+
+  // How it ends.
+
+  #notSent(reason: unknown): void {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    const cause = error instanceof UnsentError ? error.unsent : "unprocessed";
+    const { replayable } = this.#caller;
+    this.#caller.release();
+    this.#finish({ kind: "unsent", cause, error, replayable });
+  }
+
+  #lost(cause: LostCause, error: Error): void {
+    this.#caller.release();
+    this.#finish({ kind: "lost", cause, error });
+  }
+
+  #answered(cut: LostCause | undefined): ForwardEnd {
+    const [status, contentType, grpcStatus] = [this.#status, this.#contentType, this.#grpcStatus];
+    return { kind: "answered", status, contentType, grpcStatus, cut };
+  }
+
+  #finish(end: ForwardEnd): void {
+    this.#phase = "over";
+    this.#requestPass?.stop();
+    this.#answerPass?.stop();
+    this.#resolve(end);
+  }
+}
+
+/** What a call hears of its caller, under names of its own. */
+class CallerSide implements CallerEvents {
+  readonly #call: CarriedCall;
+
+  constructor(call: CarriedCall) {
+    this.#call = call;
+  }
+
+  onData(chunk: Buffer): void {
+    this.#call.onRequestData(chunk);
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    this.#call.onRequestEnd(trailers);
+  }
+
+  onDrain(): void {
+    this.#call.onAnswerDrain();
+  }
+
+  onClosed(end: ExchangeEnd): void {
+    this.#call.onCallerClosed(end);
+  }
 }
 
 function headOf(exchange: Exchange, { method, path, headers }: ForwardRequest, body: BodyForm): UpstreamRequest {

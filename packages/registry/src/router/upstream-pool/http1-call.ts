@@ -16,14 +16,22 @@ export interface Http1Target {
 const bodylessMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"]);
 const givenUp = new Error("the call was given up");
 
+export interface Http1Callbacks {
+  readonly events: UpstreamEvents;
+  /** Called once: the connection is free again, or closed. */
+  onGone(): void;
+  /** The provider did not answer, or not to the end. */
+  onUnanswered(): void;
+}
+
 /**
- * Sends a request over HTTP/1.1. `onGone` is called once, when its connection is free again or closed.
+ * Sends a request over HTTP/1.1.
  * @throws {Error} of Node when the head cannot be written; then nothing was sent.
  */
 export function openHttp1Call(
   { agent, authority, maxHeaderBytes }: Http1Target,
   request: UpstreamRequest,
-  callbacks: { readonly events: UpstreamEvents; onGone(): void },
+  callbacks: Http1Callbacks,
 ): UpstreamStream {
   const { method, path, body } = request;
   const { headers, chunked } = http1Head(request.headers, body);
@@ -43,8 +51,10 @@ export function openHttp1Call(
 
   const lose = (): void => {
     const listener = events;
+    if (listener === undefined) return;
     events = undefined;
-    listener?.onClosed(answerEnded ? undefined : lossOf(call, answer, failure));
+    if (!answerEnded) callbacks.onUnanswered();
+    listener.onClosed(answerEnded ? undefined : lossOf(call, answer, failure));
   };
   call.on("error", (reason) => {
     failure ??= reason;

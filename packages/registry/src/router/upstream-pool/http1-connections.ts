@@ -56,11 +56,7 @@ export function createHttp1Connections(options: Http1ConnectionsOptions): Upstre
     const target = { agent, authority: upstream.authority, maxHeaderBytes };
     return {
       open(request, events) {
-        const onClosed: typeof events.onClosed = (loss) => {
-          if (loss !== undefined) onUnanswered();
-          events.onClosed(loss);
-        };
-        return openHttp1Call(target, request, { events: { ...events, onClosed }, onGone: giveBack });
+        return openHttp1Call(target, request, { events, onGone: giveBack, onUnanswered });
       },
       giveBack,
     };

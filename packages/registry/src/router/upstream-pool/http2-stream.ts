@@ -1,5 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
-import { followEnd } from "../exchange/end-of-stream.ts";
+import { EndOfStream } from "../exchange/end-of-stream.ts";
 import { headerObject } from "../headers/header-object.ts";
 import type { Http2Connection } from "./http2-connection.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
@@ -11,125 +11,222 @@ const bodyless = { endStream: true };
 const plain = { endStream: false };
 const trailed = { endStream: false, waitForTrailers: true };
 
+/** Where requests of a connection go. */
+export interface Http2Target {
+  readonly scheme: "http" | "https";
+  readonly authority: string;
+  /** A stream has ended. */
+  onGone(connection: Http2Connection): void;
+}
+
 /**
- * Sends a request on an HTTP/2 connection. `onGone` is called once, when the stream has ended.
+ * Sends a request on an HTTP/2 connection.
  * @throws {Error} of Node when the head cannot be written; then nothing was sent.
  */
 export function openHttp2Stream(
   connection: Http2Connection,
+  target: Http2Target,
   request: UpstreamRequest,
-  { scheme, authority }: { readonly scheme: string; readonly authority: string },
-  callbacks: { readonly events: UpstreamEvents; onGone(): void },
+  events: UpstreamEvents,
 ): UpstreamStream {
   const { body } = request;
-  const head = [":method", request.method, ":scheme", scheme, ":authority", authority, ":path", request.path];
-  for (const text of request.headers) head.push(text);
+  const head = [":method", request.method, ":scheme", target.scheme, ":authority", target.authority];
+  head.push(":path", request.path, ...request.headers);
   if (request.takesTrailers) head.push("te", "trailers");
-  const options = body === "none" ? bodyless : body === "data" ? plain : trailed;
-  const stream = connection.session.request(head, options);
-  const ending = followEnd(stream, false);
-
-  let events: UpstreamEvents | undefined = callbacks.events;
-  let answered = false;
-  let answerEnded = false;
-  let answerTrailers = noTrailers;
-  let requestTrailers = noTrailers;
-
-  stream.on("headers", (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-    connection.signs++;
-    events?.onInform(Number(headers[":status"]), raw);
-  });
-  stream.on("trailers", (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-    answerTrailers = raw;
-  });
-  stream.once("response", (headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
-    connection.signs++;
-    answered = true;
-    if ((flags & NGHTTP2_FLAG_END_STREAM) === 0) {
-      ending.whenKnown(() => tellAnswer(headers, raw));
-      return;
-    }
-    answerEnded = true;
-    events?.onAnswer(Number(headers[":status"]), raw, "none");
-    stream.resume(); // to its end, without which there is no "close"
-  });
-  const tellAnswer = (headers: IncomingHttpHeaders, raw: string[]): void => {
-    const known = ending.arrived && answerTrailers === noTrailers;
-    events?.onAnswer(Number(headers[":status"]), raw, known ? "data" : "trailed");
-  };
-  stream.once("end", () => {
-    if (!ending.arrived || answerEnded) return; // cut: "close" tells
-    answerEnded = true;
-    events?.onEnd(answerTrailers);
-  });
-  if (body === "trailed") {
-    stream.once("wantTrailers", () => {
-      try {
-        stream.sendTrailers(headerObject(requestTrailers));
-      } catch {
-        stream.close(NGHTTP2_CANCEL); // what came cannot be written
-      }
-    });
-  }
-  let failure: Error | undefined;
-  stream.on("error", (reason) => {
-    failure = reason;
-  });
-  stream.once("close", () => {
-    callbacks.onGone();
-    const listener = events;
-    events = undefined;
-    listener?.onClosed(answerEnded ? undefined : lossOf(connection, stream, answered, failure));
-  });
-
-  let reading = false;
-  return {
-    get arrived() {
-      return ending.arrived;
-    },
-    resume() {
-      if (!reading) {
-        reading = true;
-        stream.on("data", (chunk: Buffer) => {
-          connection.signs++;
-          events?.onData(chunk);
-        });
-      }
-      stream.resume();
-    },
-    pause: () => void stream.pause(),
-    write(chunk) {
-      if (stream.write(chunk)) return true;
-      stream.once("drain", () => events?.onDrain());
-      return false;
-    },
-    end(last, trailers) {
-      requestTrailers = trailers;
-      if (last === undefined) stream.end();
-      else stream.end(last);
-    },
-    cancel() {
-      events = undefined;
-      stream.close(answerEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
-      stream.resume(); // unread, it would not close
-    },
-  };
+  const stream = connection.session.request(head, body === "none" ? bodyless : body === "data" ? plain : trailed);
+  return new Http2UpstreamStream({ stream, connection, target, events, trailed: body === "trailed" });
 }
 
-function lossOf(
-  connection: Http2Connection,
-  stream: ClientHttp2Stream,
-  answered: boolean,
-  failure: Error | undefined,
-): UpstreamLoss {
-  const { lastSeenStream, session, lost } = connection;
-  const code = stream.rstCode;
-  const left = lastSeenStream !== undefined;
-  const unseen = left && stream.id !== undefined && stream.id > lastSeenStream;
-  const error = failure ?? lost ?? new Error(`the provider reset the call with code ${code}`);
-  if (!answered && (unseen || code === NGHTTP2_REFUSED_STREAM || stream.id === undefined)) {
-    return { cause: "unprocessed", error };
+interface Parts {
+  readonly stream: ClientHttp2Stream;
+  readonly connection: Http2Connection;
+  readonly target: Http2Target;
+  readonly events: UpstreamEvents;
+  readonly trailed: boolean;
+}
+
+/** A class with listeners that all streams share, as on the caller's side. */
+class Http2UpstreamStream implements UpstreamStream {
+  readonly #stream: ClientHttp2Stream;
+  readonly #connection: Http2Connection;
+  readonly #target: Http2Target;
+  readonly #end: EndOfStream;
+  #events: UpstreamEvents | undefined;
+  #status = 0;
+  #headers: readonly string[] = noTrailers;
+  #answered = false;
+  #answerEnded = false;
+  #answerTrailers = noTrailers;
+  #requestTrailers = noTrailers;
+  #failure: Error | undefined;
+  #reading = false;
+
+  constructor({ stream, connection, target, events, trailed }: Parts) {
+    this.#stream = stream;
+    this.#connection = connection;
+    this.#target = target;
+    this.#events = events;
+    this.#end = new EndOfStream(stream, false);
+    const carried: CarriedStream = stream;
+    carried[owner] = this;
+    stream.on("headers", onHeaders);
+    stream.on("response", onResponse);
+    stream.on("trailers", onTrailers);
+    stream.on("end", onEnd);
+    stream.on("error", onError);
+    stream.on("close", onClose);
+    if (trailed) stream.on("wantTrailers", onWantTrailers);
   }
-  // A peer that says good-bye lives.
-  return { cause: !left && (lost !== undefined || session.destroyed) ? "connection" : "stream", error };
+
+  get arrived(): boolean {
+    return this.#end.arrived;
+  }
+
+  resume(): void {
+    if (!this.#reading) {
+      this.#reading = true;
+      this.#stream.on("data", onData);
+    }
+    this.#stream.resume();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#stream.write(chunk)) return true;
+    this.#stream.once("drain", onDrain);
+    return false;
+  }
+
+  end(last: Buffer | undefined, trailers: readonly string[]): void {
+    this.#requestTrailers = trailers;
+    if (last === undefined) this.#stream.end();
+    else this.#stream.end(last);
+  }
+
+  cancel(): void {
+    this.#events = undefined;
+    if (this.#stream.closed) return;
+    this.#stream.close(this.#answerEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+    this.#stream.resume(); // unread, it would not close
+  }
+
+  // For the listeners.
+
+  inform(status: number, headers: readonly string[]): void {
+    this.#connection.signs++;
+    this.#events?.onInform(status, headers);
+  }
+
+  answer(status: number, headers: readonly string[], last: boolean): void {
+    this.#connection.signs++;
+    this.#answered = true;
+    this.#status = status;
+    this.#headers = headers;
+    if (!last) {
+      this.#end.whenKnown(() => this.#tellAnswer());
+      return;
+    }
+    this.#answerEnded = true;
+    this.#events?.onAnswer(status, headers, "none");
+    this.#stream.resume(); // to its end, without which there is no "close"
+  }
+
+  #tellAnswer(): void {
+    const known = this.#end.arrived && this.#answerTrailers === noTrailers;
+    this.#events?.onAnswer(this.#status, this.#headers, known ? "data" : "trailed");
+  }
+
+  receive(chunk: Buffer): void {
+    this.#connection.signs++;
+    this.#events?.onData(chunk);
+  }
+
+  receiveTrailers(trailers: readonly string[]): void {
+    this.#answerTrailers = trailers;
+  }
+
+  receiveEnd(): void {
+    if (!this.#end.arrived || this.#answerEnded) return; // cut off: "close" tells
+    this.#answerEnded = true;
+    this.#events?.onEnd(this.#answerTrailers);
+  }
+
+  drained(): void {
+    this.#events?.onDrain();
+  }
+
+  sendTrailers(): void {
+    try {
+      this.#stream.sendTrailers(headerObject(this.#requestTrailers));
+    } catch {
+      this.#stream.close(NGHTTP2_CANCEL); // what came cannot be written
+    }
+  }
+
+  fail(error: Error): void {
+    this.#failure = error;
+  }
+
+  close(): void {
+    const events = this.#events;
+    this.#events = undefined;
+    this.#target.onGone(this.#connection);
+    events?.onClosed(this.#answerEnded ? undefined : this.#loss());
+  }
+
+  #loss(): UpstreamLoss {
+    const { lastSeenStream, session, lost } = this.#connection;
+    const { id, rstCode: code } = this.#stream;
+    const left = lastSeenStream !== undefined;
+    const unseen = id === undefined || (left && id > lastSeenStream) || code === NGHTTP2_REFUSED_STREAM;
+    const error = this.#failure ?? lost ?? new Error(`the provider reset the call with code ${code}`);
+    if (!this.#answered && unseen) return { cause: "unprocessed", error };
+    // A peer that says good-bye lives.
+    return { cause: !left && (lost !== undefined || session.destroyed) ? "connection" : "stream", error };
+  }
+}
+
+const owner: unique symbol = Symbol("upstream stream");
+
+interface CarriedStream extends ClientHttp2Stream {
+  [owner]?: Http2UpstreamStream;
+}
+
+function onHeaders(this: CarriedStream, headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
+  this[owner]?.inform(Number(headers[":status"]), raw);
+}
+
+function onResponse(this: CarriedStream, headers: IncomingHttpHeaders, flags: number, raw: string[]): void {
+  this[owner]?.answer(Number(headers[":status"]), raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0);
+}
+
+function onTrailers(this: CarriedStream, _headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
+  this[owner]?.receiveTrailers(raw);
+}
+
+function onData(this: CarriedStream, chunk: Buffer): void {
+  this[owner]?.receive(chunk);
+}
+
+function onEnd(this: CarriedStream): void {
+  this[owner]?.receiveEnd();
+}
+
+function onDrain(this: CarriedStream): void {
+  this[owner]?.drained();
+}
+
+function onWantTrailers(this: CarriedStream): void {
+  this[owner]?.sendTrailers();
+}
+
+function onError(this: CarriedStream, error: Error): void {
+  this[owner]?.fail(error);
+}
+
+function onClose(this: CarriedStream): void {
+  this[owner]?.close();
 }
