@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { Code } from "@connectrpc/connect";
 import { retryLater } from "@cpg/resilience";
+import { createProbeTurns } from "../health/probe-turns.ts";
 
 /** Resolves a name to its IP addresses, the ones to prefer first. */
 export type LookUp = (name: string) => Promise<readonly string[]>;
@@ -24,44 +25,15 @@ const retryAfterMs = 1_000;
  * @throws {ConnectError} `resource_exhausted`, with a retry delay, when too many wait.
  */
 export function boundLookUp(lookUp: LookUp): BoundedLookUp {
-  const waiting = new Set<() => void>();
-  let running = 0;
-
-  const leave = (): void => {
-    const [longest] = waiting;
-    if (longest === undefined) running--;
-    else longest();
-  };
-  const enter = (signal: AbortSignal): Promise<void> | undefined => {
-    if (running < maxRunning) {
-      running++;
-      return undefined;
-    }
-    if (waiting.size >= maxWaiting) {
+  const turns = createProbeTurns(maxRunning);
+  let waiting = 0;
+  return async (name, signal) => {
+    if (waiting >= maxWaiting) {
       throw retryLater("too many names wait to be resolved", Code.ResourceExhausted, retryAfterMs);
     }
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        waiting.delete(go);
-        signal.removeEventListener("abort", onAbort);
-      };
-      const go = (): void => {
-        stop();
-        resolve();
-      };
-      const onAbort = (): void => {
-        stop();
-        reject(signal.reason);
-      };
-      waiting.add(go);
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
-  };
-
-  return async (name, signal) => {
-    signal.throwIfAborted();
-    await enter(signal);
-    const answer = (async () => lookUp(name))().finally(leave);
+    waiting++;
+    const endTurn = await turns.take(signal).finally(() => waiting--);
+    const answer = (async () => lookUp(name))().finally(endTurn);
     const { promise: cut, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });

@@ -1,5 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type HostContext, type HostExtension, type IssueRequest, type ServeOptions, serve } from "@cpg/core";
+import {
+  type ClientTlsOptions,
+  type HostContext,
+  type HostExtension,
+  type IssueRequest,
+  type ServeOptions,
+  serve,
+} from "@cpg/core";
 import { type Attacher, createAttacher } from "../../src/attach/create-attacher.ts";
 import { createManagedPlugins } from "../../src/attach/managed-plugins.ts";
 import { createPeerDeclarations, type PeerDeclarations } from "../../src/attach/peer-declarations.ts";
@@ -15,6 +22,8 @@ import { createWatchHub } from "../../src/watch/create-watch-hub.ts";
 export interface AttachHostOptions {
   readonly access?: AccessOptions | undefined;
   readonly upstreams?: UpstreamOptions | undefined;
+  /** For https plugins. */
+  readonly tls?: ClientTlsOptions | undefined;
   readonly serve?: Partial<Pick<ServeOptions<Record<never, never>>, "identityTtlMs" | "clock">> | undefined;
 }
 
@@ -40,8 +49,9 @@ export async function startAttachHost(options: AttachHostOptions = {}) {
         onError,
       });
       const upstreams = createUpstreamPolicy({ ...options.upstreams, host, known: managed.upstreamOf, onError });
-      const probe = createProbe({ clock });
-      const attacher = createAttacher({ host, store, access, upstreams, managed, declarations, probe, onError });
+      const { tls } = options;
+      const probe = createProbe({ clock, tls });
+      const attacher = createAttacher({ host, store, access, upstreams, managed, declarations, probe, tls, onError });
       const services = installRegistryServices(host, {
         store,
         hub,

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
@@ -17,12 +18,21 @@ export interface ForeignPlugin extends AsyncDisposable {
   readonly port: number;
 }
 
+export interface ForeignOptions {
+  /** Default "1.1". */
+  readonly http?: "1.1" | "2";
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Serves HTTP/1.1 over TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
 /** A plugin that is nothing but an HTTP server. */
 export async function startForeign(
   listener: RequestListener,
-  { http = "1.1", port = 0 }: { readonly http?: "1.1" | "2"; readonly port?: number } = {},
+  { http = "1.1", port = 0, tls }: ForeignOptions = {},
 ): Promise<ForeignPlugin> {
-  const server = http === "2" ? createHttp2Server(listener as never) : createServer(listener);
+  const server = createServerOf(listener, http, tls);
   const closers = new Set<() => void>();
   server.on("connection", (socket) => closers.add(() => socket.destroy()));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
@@ -36,6 +46,11 @@ export async function startForeign(
       await closed;
     },
   };
+}
+
+function createServerOf(listener: RequestListener, http: "1.1" | "2", tls: ForeignOptions["tls"]) {
+  if (tls !== undefined) return createHttpsServer(tls, listener);
+  return http === "2" ? createHttp2Server(listener as never) : createServer(listener);
 }
 
 export interface ForeignServices {
