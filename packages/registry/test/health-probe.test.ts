@@ -229,8 +229,15 @@ describe("probe", () => {
   });
 
   it.each(["1.1", "2", "auto"] as const)("proves that who listens hangs up, told as %s", async (http) => {
-    await using server = await listen(createTcpServer((socket) => socket.resetAndDestroy()));
+    let connections = 0;
+    await using server = await listen(
+      createTcpServer((socket) => {
+        connections++;
+        socket.resetAndDestroy();
+      }),
+    );
     expect(await ask(at(server.port, http))).toEqual({ kind: "reset" });
+    expect(connections).toBe(http === "auto" ? 2 : 1);
   });
 
   it("proves it also when the end is a polite one", async () => {

@@ -5,19 +5,26 @@ import { healthScene, healthy, reportOf, says } from "../../test/support/health-
 const refused = { kind: "refused" } as const;
 
 describe("health by probes", () => {
-  it("asks for the first time after the grace, then at the interval, and never together with others that began with it", async () => {
-    let number = 0;
-    const scene = healthScene({ random: () => (number = (number + 0.3) % 1) });
-    for (const id of ["a", "b"]) scene.register(id);
-    await scene.clock.advance(999);
-    expect(scene.fake.asked).toEqual([]);
-    await scene.clock.advance(101);
-    expect(scene.fake.asked).toHaveLength(2);
-    await scene.clock.advance(10_000);
-    expect(scene.fake.asked.length).toBeGreaterThanOrEqual(2 * 9);
-    expect(scene.fake.asked.length).toBeLessThanOrEqual(2 * 13);
-    await scene.monitor.close();
-  });
+  it.each([
+    { number: 0, atMs: [1_000, 1_900, 2_800, 3_700] },
+    { number: 0.5, atMs: [1_050, 2_050, 3_050, 4_050] },
+    { number: 1, atMs: [1_100, 2_200, 3_300, 4_400] },
+  ])(
+    "asks after the grace, then at the interval, both longer or shorter by chance ($number)",
+    async ({ number, atMs }) => {
+      const clock = new FakeClock();
+      const askedAtMs: number[] = [];
+      const ask = async () => {
+        askedAtMs.push(clock.monotonic());
+        return healthy;
+      };
+      const probe = { open: () => ({ ask, close: async () => {} }) };
+      const { register } = healthScene({ clock, probe, random: () => number });
+      register("a");
+      await clock.advance(4_400);
+      expect(askedAtMs).toEqual(atMs.map((ms) => expect.closeTo(ms, 3)));
+    },
+  );
 
   it("asks providers that were registered before it began", async () => {
     const { store, register } = healthScene();
@@ -239,9 +246,10 @@ describe("health by reports", () => {
 
   it("keeps so many early reports, and the newest of them", () => {
     const { level, monitor, register } = healthScene();
-    for (let number = 0; number <= 1_000; number++) monitor.report(`p${number}`, reportOf("degraded"));
-    for (const id of ["p0", "p1", "p1000"]) register(id);
-    expect([level("p0"), level("p1"), level("p1000")]).toEqual(["healthy", "degraded", "degraded"]);
+    for (let number = 0; number < 1_000; number++) monitor.report(`p${number}`, reportOf("degraded"));
+    for (const id of ["p0", "p1000"]) monitor.report(id, reportOf("degraded"));
+    for (const id of ["p0", "p1", "p2", "p1000"]) register(id);
+    expect(["p0", "p1", "p2", "p1000"].map(level)).toEqual(["degraded", "healthy", "degraded", "degraded"]);
   });
 
   it("does not let a report bring back who is gone", async () => {
@@ -287,7 +295,7 @@ describe("liveness by calls", () => {
   it("does not believe a probe that began before a call proved the death", async () => {
     const answer = Promise.withResolvers<typeof healthy>();
     let asked = 0;
-    const { clock, level, call, register } = healthScene({
+    const { clock, events, level, call, register } = healthScene({
       probe: {
         open: () => ({
           ask: () => (++asked === 1 ? answer.promise : Promise.resolve(refused)),
@@ -303,6 +311,7 @@ describe("liveness by calls", () => {
     await clock.advance(0);
     expect(level("a")).toBe("unhealthy");
     expect(asked).toBe(2);
+    expect(events.map(({ type }) => type)).toEqual(["died"]);
   });
 
   it("knows nothing of providers that are not registered", () => {
@@ -376,6 +385,19 @@ describe("protection against mass expiry", () => {
     fake.set("c", "hang");
     await clock.advance(10_000);
     expect([level("b"), level("c")].sort()).toEqual(["healthy", "unhealthy"]);
+  });
+
+  it("counts a hidden provider also for a service that it registers later", async () => {
+    const { clock, fake, level, register } = healthScene({
+      options: { massSilence: { minProviders: 2, maxShare: 0.5 } },
+    });
+    for (const id of ["a", "b", "c", "d"]) register(id, "logger");
+    fake.set("a", "hang");
+    await clock.advance(5_000);
+    for (const id of ["a", "b"]) register(id, "storage");
+    fake.set("b", "hang");
+    await clock.advance(10_000);
+    expect([level("a"), level("b")]).toEqual(["unhealthy", "healthy"]);
   });
 
   it("ends with the last provider that it protects", async () => {

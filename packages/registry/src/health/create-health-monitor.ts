@@ -86,9 +86,7 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
   const waitUntil = (record: Followed, untilMs: number): AbortController => {
     const timer = new AbortController();
     clock.sleep(untilMs - clock.monotonic(), timer.signal).then(
-      () => {
-        if (followed.get(record.id) === record) ejection.timeUp(record, clock.monotonic());
-      },
+      () => ejection.timeUp(record, clock.monotonic()),
       (reason: unknown) => {
         if (!timer.signal.aborted) onError(reason);
       },
@@ -197,7 +195,6 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
       if (record === undefined) return;
       ejection.callEnded(record, result, clock.monotonic());
       if (result !== "refused" && result !== "reset") return;
-      if (record.facts.liveness.kind === "dead") return;
       liveness.sign(record, result, "call");
       publish(record);
       record.loop.hurry();

@@ -73,7 +73,6 @@ function probeOver(ways: readonly (() => CallTransport)[]): ProbeConnection {
       if (signal.aborted) break;
       const next = await connection.ask(signal);
       if (next.kind === "answered") known = connection;
-      else await connection.close();
       // A second way that fails shows less than the first, unless it shows that somebody is there or nobody any more.
       if (sign.kind === "inconclusive" || ["answered", "foreign", "refused"].includes(next.kind)) sign = next;
       if (next.kind !== "foreign" && next.kind !== "reset") break;
@@ -93,7 +92,6 @@ function probeOver(ways: readonly (() => CallTransport)[]): ProbeConnection {
 
 interface KeptConnection {
   ask(signal: AbortSignal): Promise<ProbeSign>;
-  /** It opens again when it is used again. */
   close(): Promise<void>;
 }
 
@@ -126,19 +124,13 @@ function keptConnection(open: () => CallTransport): KeptConnection {
 }
 
 async function askOnce({ transport }: CallTransport, signal: AbortSignal): Promise<ProbeSign> {
-  const call = new AbortController();
-  const onAbort = (): void => call.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
   try {
-    const answer = await createClient(PluginControl, transport).getHealth({}, { signal: call.signal });
-    return { kind: "answered", opinion: opinionIn(answer) };
+    return {
+      kind: "answered",
+      opinion: opinionIn(await createClient(PluginControl, transport).getHealth({}, { signal })),
+    };
   } catch (reason) {
     return signal.aborted ? { kind: "inconclusive" } : signOf(reason);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    // What answers with something else may go on with it for ever, and keep the connection.
-    call.abort("the probe is over");
   }
 }
 

@@ -87,13 +87,14 @@ describe("ejection", () => {
   });
 
   it("leaves in who is the last that can be called", () => {
-    const { store, level, call, monitor, register } = healthScene();
+    const { store, events, level, call, monitor, register } = healthScene();
     for (const id of ids(4)) register(id);
     call("p0", "refused");
     monitor.report("p1", reportOf("unhealthy"));
     store.setDraining("p2");
     call("p3", "failed", 20);
     expect(level("p3")).toBe("healthy");
+    expect(events.map(({ type }) => type)).toEqual(["died"]);
   });
 
   it.each<[string, (scene: ReturnType<typeof healthScene>) => void]>([

@@ -187,6 +187,7 @@ describe("selector", () => {
     expect(pick(selector)).toBe("a");
     store.setHealth("a", healthOf("degraded"));
     register(store, "b", "logger");
+    expect(pick(selector)).toBe("b");
     store.removeProvider("b", "revoked");
     expect(seen).toEqual(["a", "a", "a", "b", "b", "a", "a"]);
   });
@@ -197,6 +198,15 @@ describe("selector", () => {
     expect(pick(selector)).toBe("a");
     store.setHealth("c", healthOf("degraded"));
     expect(pick(selector)).toBe("b");
+  });
+
+  it("begins anew when nobody provided the service in between", () => {
+    const { store, selector } = sceneOf();
+    for (const id of ["a", "b"]) register(store, id, "logger");
+    expect(pick(selector)).toBe("a");
+    for (const id of ["a", "b"]) store.removeProvider(id, "removed");
+    for (const id of ["a", "b"]) register(store, id, "logger");
+    expect(pick(selector)).toBe("a");
   });
 
   it("counts calls until they end, each once", () => {
