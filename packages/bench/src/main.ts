@@ -9,14 +9,19 @@ import { hedgingTable } from "./hedging/hedging-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
 import { memoryTable } from "./launch/memory-table.ts";
+import { registryTable } from "./registry/registry-table.ts";
 import { type Report, reportAsMarkdown } from "./report.ts";
+import { routingTable } from "./routing/routing-table.ts";
 import { type RunOptions, runTable } from "./run-table.ts";
 import { surroundings } from "./surroundings.ts";
 import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
 const tables = new Map<string, Table>(
-  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable].map((table) => [table.name, table]),
+  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable, registryTable, routingTable].map((table) => [
+    table.name,
+    table,
+  ]),
 );
 
 /**
