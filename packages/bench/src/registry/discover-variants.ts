@@ -18,7 +18,8 @@ function hostVariant(name: string, open: (calls: Calls) => () => Promise<void>):
   return {
     name,
     async setup() {
-      const forked = await forkServer(new URL("../routing/router-main.ts", import.meta.url), ["127.0.0.1:9"]);
+      const provider = await forkServer(new URL("../routing/raw-echo-main.ts", import.meta.url), []);
+      const forked = await forkServer(new URL("../routing/router-main.ts", import.meta.url), [provider.address]);
       const { address, headers }: RouterAddress = JSON.parse(forked.address);
       const calls = openCallTransport({ endpoint: parseEndpoint(`http://${address}`), httpVersion: "2" });
       const call = open({ transport: calls.transport, headers: new Headers(headers as Record<string, string>) });
@@ -32,6 +33,7 @@ function hostVariant(name: string, open: (calls: Calls) => () => Promise<void>):
         async close() {
           await calls.close();
           await forked.close();
+          await provider.close();
         },
       };
     },
