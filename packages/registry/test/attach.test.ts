@@ -372,6 +372,40 @@ describe("an attached plugin", () => {
     expect(host.identities.size).toBe(1);
   });
 
+  it("has an identity that is in use, even if it never calls", async () => {
+    await using host = await startAttachHost({ serve: { maxIdentities: 1 } });
+    await using plugin = await startForeign(foreignServices({ info }));
+    const attached = await host.attacher.attach(plugin.url);
+    expect(() => host.issue({ selfId: "q" })).toThrow(expect.objectContaining({ code: Code.ResourceExhausted }));
+    expect(host.identities.get(attached.identity.runtimeId)).toBe(attached.identity);
+  });
+
+  it("may have shaken hands before: it keeps that identity, and is known by what it says of itself", async () => {
+    await using host = await startAttachHost();
+    await using plugin = await startForeign(foreignServices({ info }));
+    const peer = { network: "tcp", address: "127.0.0.1", port: 1, tls: undefined } as const;
+    const { identity } = host.issue({ selfId: "p", peer });
+    const attached = await host.attacher.attach(plugin.url, { identity, registerWaitMs: 0 });
+    expect(attached.identity).toBe(identity);
+    expect(host.declarations.of(identity)?.requires).toMatchObject([{ type: "clock" }]);
+    expect(host.registered()).toEqual(["p 1.0.0 p /"]);
+    const { identity: other } = host.issue({ selfId: "q", peer });
+    const refused = await refusalOf(host.attacher.attach(plugin.url, { identity: other }));
+    expect(refused.code).toBe(Code.FailedPrecondition);
+  });
+
+  it("keeps the identity that it had when attaching it fails", async () => {
+    await using host = await startAttachHost({ access: { rules: [{ effect: "deny", types: ["p"] }] } });
+    await using plugin = await startForeign(foreignServices({ info }));
+    const { identity } = host.issue({ selfId: "p" });
+    const refused = await refusalOf(host.attacher.attach(plugin.url, { identity, registerWaitMs: 0 }));
+    expect(refused.code).toBe(Code.PermissionDenied);
+    expect(host.identities.get(identity.runtimeId)).toBe(identity);
+    // It is not attached: another attempt gets as far.
+    const again = await refusalOf(host.attacher.attach(plugin.url, { identity, registerWaitMs: 0 }));
+    expect(again.code).toBe(Code.PermissionDenied);
+  });
+
   it("may do what it declared and no more, and nobody else takes its type", async () => {
     await using host = await startAttachHost();
     let credentials: Record<string, string> = {};

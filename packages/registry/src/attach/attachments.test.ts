@@ -74,8 +74,9 @@ const p = "p-1";
 
 describe("an attachment", () => {
   it.each(["revoked", "superseded", "released", "evicted"] as const)("ends with its identity: %s", (reason) => {
-    const { begin, end, managed } = start();
+    const { begin, end, managed, store } = start();
     const { ended } = begin("p");
+    store.register(providerOf(p), serviceOf("a"));
     expect(managed.controlTokenOf(p)).toBe("secret");
     end(p, reason);
     expect(ended.aborted).toBe(true);

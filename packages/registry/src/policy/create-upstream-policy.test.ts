@@ -201,6 +201,14 @@ describe("the host's own listener", () => {
     await expect(attached).rejects.toMatchObject({ code: Code.PermissionDenied });
   });
 
+  it("is its public name, wherever that leads the next time", async () => {
+    let last = 0;
+    const lookUp = async () => [`203.0.113.${++last}`];
+    const options = { publicUrl: "https://plugins.test", lookUp, allow: [{ addresses: ["0.0.0.0/0"] }] };
+    expect(await outcome({ url: "https://plugins.test" }, options)).toBe("own-listener");
+    expect(await outcome({ url: "https://other.test" }, options)).toBe("203.0.113.2");
+  });
+
   it("behind its public URL is no upstream for others either", async () => {
     const options = { publicUrl: "https://public" };
     expect(await outcome({ peer: "203.0.113.9", url: "https://203.0.113.9" }, options)).toBe("own-listener");

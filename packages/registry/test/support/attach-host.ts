@@ -24,7 +24,9 @@ export interface AttachHostOptions {
   readonly upstreams?: UpstreamOptions | undefined;
   /** For https plugins. */
   readonly tls?: ClientTlsOptions | undefined;
-  readonly serve?: Partial<Pick<ServeOptions<Record<never, never>>, "identityTtlMs" | "clock">> | undefined;
+  readonly serve?:
+    | Partial<Pick<ServeOptions<Record<never, never>>, "identityTtlMs" | "maxIdentities" | "clock">>
+    | undefined;
 }
 
 /** A host with a registry, its policies and what attaches plugins, on a real port. */
