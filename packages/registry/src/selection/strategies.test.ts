@@ -73,6 +73,11 @@ describe("strategies", () => {
     expect(Math.min(...counts)).toBeGreaterThan(400);
   });
 
+  it("weighted picks no trailing weight 0 even at the very end", () => {
+    const candidates = candidatesOf({ weight: 1 }, { weight: 0 });
+    expect(strategies.weighted(candidates, { turn: { next: 0 }, random: () => 1 })).toBe(candidates[0]);
+  });
+
   it("weighted never picks weight 0, whatever the random number, if anybody has more", () => {
     fc.assert(
       fc.property(
