@@ -122,9 +122,10 @@ class Http2Exchange implements Exchange, CallerStream {
   }
 
   resume(): void {
-    if (!this.#reading) {
-      this.#read();
-    } else if (this.#replaying && this.#events !== undefined) {
+    // The end of a body without a byte is told unasked, perhaps before.
+    const behind = this.#replaying || (!this.#reading && this.#stream.readableEnded);
+    if (!this.#reading) this.#read();
+    if (behind && this.#events !== undefined) {
       process.nextTick((events: CallerEvents) => this.#replay(events), this.#events);
     }
     this.#replaying = false;

@@ -55,6 +55,7 @@ class Http2UpstreamStream implements UpstreamStream {
   #status = 0;
   #headers: readonly string[] = noTrailers;
   #answered = false;
+  #told = false;
   #answerEnded = false;
   #answerTrailers = noTrailers;
   #requestTrailers = noTrailers;
@@ -136,7 +137,10 @@ class Http2UpstreamStream implements UpstreamStream {
 
   #tellAnswer(): void {
     const known = this.#end.arrived && this.#answerTrailers === noTrailers;
+    this.#told = true;
     this.#events?.onAnswer(this.#status, this.#headers, known ? "data" : "trailed");
+    // The end of a body without a byte is told unasked, perhaps before.
+    if (this.#stream.readableEnded) this.receiveEnd();
   }
 
   receive(chunk: Buffer): void {
@@ -149,7 +153,8 @@ class Http2UpstreamStream implements UpstreamStream {
   }
 
   receiveEnd(): void {
-    if (!this.#end.arrived || this.#answerEnded) return; // cut off: "close" tells
+    // Cut off: "close" tells.
+    if (!this.#end.arrived || !this.#told || this.#answerEnded) return;
     this.#answerEnded = true;
     this.#events?.onEnd(this.#answerTrailers);
   }
