@@ -9,7 +9,13 @@ export { callListener } from "./internal/call-listener.ts";
 export { followTlsUpdates } from "./internal/tls-updates.ts";
 export { peerOf } from "./listener/connection-peer.ts";
 export type { NodeHandler, NodeServerRequest, NodeServerResponse, StreamHandler } from "./listener/node-handler.ts";
-export { DEFAULT_HOST_URL, DEFAULT_PORT, HEADER, SERVER_METADATA } from "./protocol/constants.ts";
+export {
+  DEFAULT_HOST_URL,
+  DEFAULT_PORT,
+  HEADER,
+  REGISTRATION_METADATA,
+  SERVER_METADATA,
+} from "./protocol/constants.ts";
 export {
   checkEndpointPath,
   checkFreeText,

@@ -29,6 +29,7 @@ const logger = definePlugin({
 interface Registered {
   readonly runtimeId: string;
   readonly baseUrl: string | undefined;
+  readonly httpVersions?: string | undefined;
 }
 
 /** A registry that holds no more than the tests look at, and streams that stay open. */
@@ -43,7 +44,7 @@ function smallRegistry(registered: Map<string, Registered>): HostExtension {
             registerService({ metadata }, { requestHeader }) {
               const id = `r${registered.size + 1}`;
               const runtimeId = requestHeader.get("x-plugin-runtime-id") ?? "";
-              registered.set(id, { runtimeId, baseUrl: metadata.base_url });
+              registered.set(id, { runtimeId, baseUrl: metadata.base_url, httpVersions: metadata.http_versions });
               return { registrationId: id };
             },
             unregisterService({ registrationId }) {
@@ -273,10 +274,21 @@ describe("serve", () => {
       listen: { port: 0 },
     });
     const identity = await plugin.link?.whenLinked();
-    expect([...registered.values()]).toEqual([{ runtimeId: identity?.runtimeId, baseUrl: plugin.endpoint }]);
+    const { runtimeId } = identity ?? {};
+    expect([...registered.values()]).toEqual([{ runtimeId, baseUrl: plugin.endpoint, httpVersions: "1.1,2" }]);
     await plugin.close();
     expect(registered.size).toBe(0);
     expect(host.identities?.size).toBe(0);
+  });
+
+  it("tells HTTP versions only of its own listener, not of what stands before it", async () => {
+    const registered = new Map<string, Registered>();
+    await using host = await startHost({ port: 0 }, registered);
+    const baseUrl = "http://logger.test:8081";
+    const link = { hostUrl: host.endpoint, baseUrl };
+    await using plugin = await serve({ ...alone, link, plugins: { logger }, impls, listen: { port: 0 } });
+    const { runtimeId } = (await plugin.link?.whenLinked()) ?? {};
+    expect([...registered.values()]).toEqual([{ runtimeId, baseUrl }]);
   });
 
   it("takes the identity that a managing host gives, and registers under it", async () => {
@@ -302,7 +314,7 @@ describe("serve", () => {
         controlToken: token,
       });
       expect(await plugin.link?.whenLinked()).toEqual({ runtimeId, hostUrl: host.endpoint });
-      expect([...registered.values()]).toEqual([{ runtimeId, baseUrl: plugin.endpoint }]);
+      expect([...registered.values()]).toMatchObject([{ runtimeId, baseUrl: plugin.endpoint }]);
     } finally {
       await calls.close();
     }

@@ -30,6 +30,8 @@ export interface HostLinkOptions {
   readonly declares?: OwnDeclarations | undefined;
   /** URL under which the host reaches this plugin; read at each registration. Empty: not told. */
   readonly baseUrl: () => string;
+  /** HTTP versions that are spoken there, such as "1.1,2"; read at each registration. Empty: not told. Default: not told. */
+  readonly httpVersions?: (() => string) | undefined;
   readonly health: HealthReporter;
   /** Default: the cookie of the protocol. */
   readonly magicCookie?: MagicCookie | undefined;
@@ -138,7 +140,7 @@ export type ResolvedLinkOptions = ReturnType<typeof resolveLinkOptions>;
 /** @throws {TypeError} {RangeError} naming the option. */
 export function resolveLinkOptions(options: HostLinkOptions) {
   const { heartbeatMs = 10_000, attemptMs = 10_000, clock = systemClock, random = cryptoRandom } = options;
-  const { interceptors = [], tls, onEvent = () => {} } = options;
+  const { interceptors = [], tls, httpVersions = () => "", onEvent = () => {} } = options;
   if (options.hostUrl !== undefined) parseEndpoint(options.hostUrl);
   checkMs("heartbeatMs", heartbeatMs);
   checkMs("attemptMs", attemptMs);
@@ -158,7 +160,17 @@ export function resolveLinkOptions(options: HostLinkOptions) {
       ...(secure && tls ? { tls } : {}),
     });
   };
-  return { ...options, heartbeatMs, attemptMs, backoff, clock, random, onEvent, connect: options.connect ?? connect };
+  return {
+    ...options,
+    heartbeatMs,
+    attemptMs,
+    backoff,
+    clock,
+    random,
+    httpVersions,
+    onEvent,
+    connect: options.connect ?? connect,
+  };
 }
 
 function cryptoRandom(): number {

@@ -1,11 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createBackoff } from "@cpg/resilience";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
+import { createAlarm } from "../internal/alarm.ts";
 import { within } from "../internal/bounded.ts";
 import { callListener } from "../internal/call-listener.ts";
 import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
-import { createAlarm } from "./alarm.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
 import { createHeldSessions } from "./held-sessions.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";

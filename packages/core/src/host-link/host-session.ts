@@ -8,6 +8,7 @@ import { ServiceRegistry } from "../gen/connectplugin/v1/registry_pb.ts";
 import { RuntimeService } from "../gen/cpg/runtime/v1/runtime_pb.ts";
 import type { PluginHealth } from "../health/plugin-health.ts";
 import { within } from "../internal/bounded.ts";
+import { REGISTRATION_METADATA } from "../protocol/constants.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
 import type { HostAddress } from "./host-connections.ts";
 import type { HostLinkEvent } from "./host-link-options.ts";
@@ -35,6 +36,7 @@ export interface HostSessionOptions {
   /** What the plugins of this process provide. */
   readonly provides: readonly Required<ServiceDeclaration>[];
   readonly baseUrl: () => string;
+  readonly httpVersions: () => string;
   readonly attemptMs: number;
   readonly clock: Clock;
   readonly onEvent: (event: HostLinkEvent) => void;
@@ -79,7 +81,7 @@ export interface HostSession {
 }
 
 export function createHostSession(options: HostSessionOptions): HostSession {
-  const { address, transport, runtimeId, runtimeToken, given, provides, baseUrl, attemptMs, clock, onEvent } = options;
+  const { address, transport, runtimeId, runtimeToken, given, provides, attemptMs, clock, onEvent } = options;
   const authenticated = createAuthenticatedTransport(
     () => ({ transport, runtimeId, runtimeToken }),
     () => {},
@@ -150,8 +152,7 @@ export function createHostSession(options: HostSessionOptions): HostSession {
 
     async register(signal) {
       incomplete = false;
-      const url = baseUrl();
-      const metadata = url === "" ? {} : { base_url: url };
+      const metadata = whereToCall(options.baseUrl(), options.httpVersions());
       for (const service of provides) {
         if (withdrawn || registrations.has(service)) continue;
         const { type, version, path = "" } = service;
@@ -238,6 +239,13 @@ export function createHostSession(options: HostSessionOptions): HostSession {
       if (failureOf(error) !== "refused") throw error;
     }
   }
+}
+
+/** Metadata of a registration. */
+function whereToCall(baseUrl: string, httpVersions: string): Record<string, string> {
+  if (baseUrl === "") return {};
+  const url = { [REGISTRATION_METADATA.baseUrl]: baseUrl };
+  return httpVersions === "" ? url : { ...url, [REGISTRATION_METADATA.httpVersions]: httpVersions };
 }
 
 function noAnswer(attemptMs: number): ConnectError {

@@ -1,6 +1,6 @@
 import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
-import type { Alarm } from "./alarm.ts";
+import type { Alarm } from "../internal/alarm.ts";
 import type { HostSession } from "./host-session.ts";
 
 export interface KeepAliveOptions {

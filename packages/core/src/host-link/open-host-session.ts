@@ -25,7 +25,7 @@ export async function openHostSession(
   given: AssignedIdentity | undefined,
   signal: AbortSignal,
 ): Promise<HostSession> {
-  const { connections, plugins, attemptMs, clock, baseUrl, onEvent } = options;
+  const { connections, plugins, attemptMs, clock, baseUrl, httpVersions, onEvent } = options;
   const hostUrl = given?.hostUrl ?? configuredUrl;
   const { provides } = allDeclarations(plugins);
 
@@ -73,6 +73,7 @@ export async function openHostSession(
     ttlMs: given ? Number.POSITIVE_INFINITY : (facts?.identity?.ttlMs ?? DEFAULT_TOKEN_TTL_MS),
     provides,
     baseUrl,
+    httpVersions,
     attemptMs,
     clock,
     onEvent,

@@ -43,6 +43,14 @@ export const ENV = {
   readyLine: "CPG_READY_LINE",
 } as const;
 
+/** Keys of a registration's metadata that the protocol or we give a meaning. */
+export const REGISTRATION_METADATA = {
+  /** URL under which the host reaches the provider. */
+  baseUrl: "base_url",
+  /** HTTP versions that are spoken there, for example "1.1,2". Ours. Without it whoever calls has to try. */
+  httpVersions: "http_versions",
+} as const;
+
 /** Keys of the handshake's server_metadata by which a server of ours announces what it can do. */
 export const SERVER_METADATA = {
   /** HTTP versions of the listener, for example "1.1,2". */

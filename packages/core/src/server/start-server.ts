@@ -74,7 +74,16 @@ export async function startServer<Plugins extends PluginSet>(
   let carrier: Carrier | undefined;
   const ownUrl = options.publicUrl === undefined ? undefined : normalizeUrl("publicUrl", options.publicUrl);
   const publicUrl = () => ownUrl ?? carrier?.endpoint ?? "";
-  const link = createServerLink({ options, environment, self, health, clock, baseUrl: publicUrl });
+  const link = createServerLink({
+    options,
+    environment,
+    self,
+    health,
+    clock,
+    ownUrl: () => carrier?.endpoint ?? "",
+    httpVersions: plan.httpVersions,
+    baseUrl: publicUrl,
+  });
   const shutdown = createShutdown({ clock });
   const host: HostContext = {
     identities,
