@@ -1,3 +1,7 @@
+export type { AttachOptions } from "./attach/attach-options.ts";
+export type { AttachTarget, LaunchedTarget } from "./attach/attach-target.ts";
+export type { AttachedPlugin, ShutdownOptions } from "./attach/attached-plugin.ts";
+export type { PluginDescription } from "./attach/plugin-description.ts";
 export type { KeptRegistration, ServiceOffer } from "./client/kept-registration.ts";
 export {
   type DiscoveredService,
@@ -23,10 +27,15 @@ export type { Impact } from "./graph/impact.ts";
 export type { HealthEvent } from "./health/health-event.ts";
 export type { EjectionOptions, HealthOptions, MassSilenceOptions } from "./health/health-options.ts";
 export type { HealthLevel, ProviderHealth } from "./health/provider-health.ts";
+export { AccessDeniedError } from "./policy/access-denied-error.ts";
 export type { AccessRequest } from "./policy/access-policy.ts";
-export type { AccessRule, AccessRuleFunction } from "./policy/access-rule.ts";
+export type { AccessAction, AccessRule, AccessRuleFunction } from "./policy/access-rule.ts";
 export type { AccessDecision, AccessOptions } from "./policy/create-access-policy.ts";
 export type { UpstreamDecision, UpstreamOptions } from "./policy/create-upstream-policy.ts";
+export type { AccessReason } from "./policy/decide-access.ts";
+export type { UpstreamReason } from "./policy/decide-upstream.ts";
+export type { LookUp } from "./policy/name-lookups.ts";
+export { UpstreamDeniedError } from "./policy/upstream-denied-error.ts";
 export type { UpstreamCandidate, UpstreamRule, UpstreamRuleFunction } from "./policy/upstream-rule.ts";
 export type { RegistryLimits, RegistryOptions } from "./registry-options.ts";
 export type { ForwarderOptions } from "./router/forward/forwarder-options.ts";
