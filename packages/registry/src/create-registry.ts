@@ -1,6 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { HostContext, HostExtension, InstalledExtension } from "@cpg/core";
 import { callListener, SERVER_METADATA } from "@cpg/core/extension";
+import type { AttachOptions } from "./attach/attach-options.ts";
+import type { AttachTarget } from "./attach/attach-target.ts";
+import type { AttachedPlugin } from "./attach/attached-plugin.ts";
+import { type Attacher, createAttacher } from "./attach/create-attacher.ts";
+import { createManagedPlugins } from "./attach/managed-plugins.ts";
+import { createPeerDeclarations, type PeerDeclarations } from "./attach/peer-declarations.ts";
 import { createDependencyGraph, type DependencyGraph } from "./graph/dependency-graph.ts";
 import { createHealthMonitor } from "./health/create-health-monitor.ts";
 import { createProbe } from "./health/create-probe.ts";
@@ -45,6 +51,15 @@ export interface Registry extends HostExtension {
   onChange(listener: (change: RevisedChange) => void): () => void;
   /** Who needs whom, of the providers that are registered and said what they require. */
   graph(): DependencyGraph;
+  /**
+   * Takes a plugin under the wing of the host: one that `launchPlugin` started, or one that runs at an endpoint. It is asked
+   * what it is, gets an identity, and what it does not register by itself is registered for it. Calls to it go where the
+   * host knows it to be, also to Unix sockets, worker threads and objects of this process.
+   * @throws {ConnectError} `unavailable` before the host listens, or when the plugin cannot be reached;
+   * `failed_precondition` when its name lacks or is another, or it is attached already; `permission_denied` when it does
+   * not take this for its host, or policy forbids what it provides. {RangeError} for bad options.
+   */
+  attach(target: AttachTarget, options?: AttachOptions): Promise<AttachedPlugin>;
   /** A provider gets no new calls; those it has go on. False: there is none, or it drains already. */
   drain(providerId: string): boolean;
   /** Ends a provider's registrations, its identity and its calls. False: there is none. */
@@ -70,24 +85,36 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   const selector = createSelector({ store, options: options.selection, random, onError });
   if (options.onChange !== undefined) store.onChange(options.onChange);
   let host: HostContext | undefined;
+  let attacher: Attacher | undefined;
+  let declarations: PeerDeclarations | undefined;
 
   const install = (context: HostContext): InstalledExtension => {
     if (host !== undefined) throw new ConnectError("a registry belongs to one host", Code.FailedPrecondition);
     host = context;
     const { identities, clock } = context;
-    const access = createAccessPolicy({ ...options.access, store, onError });
-    const upstreams = createUpstreamPolicy({ ...options.upstreams, host: context, onError });
+    const { upstreamTls: tls } = options;
+    const managed = createManagedPlugins(identities);
+    const known = createPeerDeclarations({ clock, tls, random });
+    const access = createAccessPolicy({
+      ...options.access,
+      store,
+      isManaged: managed.isManaged,
+      declarationsOf: known.of,
+      onError,
+    });
+    const upstreams = createUpstreamPolicy({ ...options.upstreams, host: context, known: managed.upstreamOf, onError });
+    const probe = createProbe({ tls, clock });
     const health = createHealthMonitor({
       store,
       identities,
-      probe: createProbe({ tls: options.upstreamTls, clock }),
+      probe,
       options: options.health,
       clock,
       random,
       onEvent: options.onHealth,
       onError,
     });
-    const forwarder = createForwarder({ clock, tls: options.upstreamTls, limits: limits.connections });
+    const forwarder = createForwarder({ clock, tls, limits: limits.connections });
     const router = createRouter({
       host: context,
       store,
@@ -95,16 +122,41 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       access,
       health,
       forwarder,
+      controlTokenOf: ({ providerId }) => managed.controlTokenOf(providerId),
       onCall: options.onCall,
       onError,
       limits,
     });
-    const services = installRegistryServices(context, { store, hub, selector, access, upstreams, health, onError });
+    const services = installRegistryServices(context, {
+      store,
+      hub,
+      selector,
+      access,
+      upstreams,
+      health,
+      declarationsOf: known.ask,
+      onError,
+    });
+    const attaching = createAttacher({
+      host: context,
+      store,
+      access,
+      upstreams,
+      managed,
+      declarations: known,
+      probe,
+      tls,
+      onError,
+    });
+    attacher = attaching;
+    declarations = known;
     return {
       routes: (rpc) => services.routes(rpc),
       httpRoutes: [router.route],
       handshakeFacts: () => ({ serverMetadata: { [SERVER_METADATA.router]: "1" } }),
       async shutdown() {
+        attaching.close();
+        known.close();
         services.close();
         hub.close();
         await Promise.all([router.close(), health.close()]);
@@ -125,6 +177,10 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     follow: (type, listener) => hub.follow(type, listener),
     onChange: (listener) => store.onChange(listener),
     graph: () => createDependencyGraph(store.providers().map((provider) => graphPlugin(provider))),
+    async attach(target, attachOptions) {
+      if (attacher === undefined) throw new ConnectError("no host has this registry yet", Code.Unavailable);
+      return await attacher.attach(target, attachOptions);
+    },
     drain: (providerId) => store.setDraining(providerId),
     remove(providerId) {
       const removed = store.removeProvider(providerId, "removed");
@@ -139,6 +195,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
 
   function graphPlugin({ id }: Provider) {
     const provides = store.ofProvider(id).map(({ type, version }) => ({ type, version }));
-    return { id, provides, requires: host?.identities.get(id)?.declares?.requires };
+    const identity = host?.identities.get(id);
+    return { id, provides, requires: identity && declarations?.of(identity)?.requires };
   }
 }
