@@ -10,7 +10,7 @@ import type { Variant } from "../table.ts";
 
 export const discoverMeasure = "RPC of the host, 64 at a time";
 export const healthCheck = "HealthService.Check";
-export const discover = "ServiceRegistry.DiscoverService";
+const discover = "ServiceRegistry.DiscoverService";
 
 const lanes = 64;
 

@@ -5,7 +5,7 @@ import { providerFacts, serviceFacts } from "./registered-services.ts";
 
 export const memoryMeasure = "bytes of memory for each";
 export const registrationBytes = "registration, each of a provider of its own";
-export const watcherBytes = "watcher that waits";
+const watcherBytes = "watcher that waits";
 
 const counts = { short: 500, full: 9_000 };
 

@@ -5,7 +5,7 @@ import { providerFacts, serviceFacts } from "./registered-services.ts";
 
 export const changeMeasure = "one change told to 10,000 watchers";
 export const callbackLoop = "a bare loop over callbacks";
-export const watchName = "watch (async iterators)";
+const watchName = "watch (async iterators)";
 export const followName = "follow (callbacks)";
 
 const watchers = 10_000;

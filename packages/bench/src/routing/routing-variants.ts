@@ -15,14 +15,18 @@ export interface RouterAddress {
   readonly pid: number;
 }
 
-const program = (name: string) => new URL(`./${name}-main.ts`, import.meta.url);
+const programs = {
+  rawEcho: new URL("./raw-echo-main.ts", import.meta.url),
+  pipe: new URL("./pipe-main.ts", import.meta.url),
+  router: new URL("./router-main.ts", import.meta.url),
+};
 
 /** A variant with a provider of its own behind whatever is between. */
 function variant(name: string, open: (provider: ForkedServer) => Promise<Between>): Variant {
   return {
     name,
     async setup() {
-      const provider = await forkServer(program("raw-echo"), []);
+      const provider = await forkServer(programs.rawEcho, []);
       try {
         const { target, pids, close } = await open(provider);
         return await routingSubject({
@@ -58,12 +62,12 @@ export const proxies: readonly ProxyProgram[] = [nginx, haproxy].filter((proxy) 
 export const routingVariants: readonly Variant[] = [
   variant(direct, async ({ address }) => ({ target: { address }, pids: [], close: async () => {} })),
   variant("socket pipe", async ({ address }) => {
-    const pipe = await forkServer(program("pipe"), [address]);
+    const pipe = await forkServer(programs.pipe, [address]);
     return { target: pipe, pids: [pipe.pid], close: () => pipe.close() };
   }),
   ...proxies.map(proxyVariant),
   variant(router, async ({ address }) => {
-    const forked = await forkServer(program("router"), [address]);
+    const forked = await forkServer(programs.router, [address]);
     const { pid, ...target }: RouterAddress = JSON.parse(forked.address);
     return { target, pids: [pid], close: () => forked.close() };
   }),
