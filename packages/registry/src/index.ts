@@ -50,6 +50,7 @@ export type {
   SelectionOptions,
   SelectionStrategy,
 } from "./selection/selection.ts";
+export { SelectionError, type SelectionFault, StrategyError } from "./selection/selection-error.ts";
 export type { StoreLimits } from "./state/create-registry-store.ts";
 export type { Provider, Registration } from "./state/registration.ts";
 export type { RegistryChange, RemovalCause, RevisedChange } from "./state/registry-store.ts";
