@@ -31,7 +31,7 @@ export async function openCaller(port: number, http: "1.1" | "2"): Promise<Calle
 }
 
 /** The value of a header that is there once. */
-export function valueOf(list: readonly string[], name: string): string | undefined {
+export function oneValueOf(list: readonly string[], name: string): string | undefined {
   return allValuesOf(list, name)[0];
 }
 

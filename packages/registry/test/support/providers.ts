@@ -1,11 +1,5 @@
 import { once } from "node:events";
-import {
-  createServer as createHttp1,
-  type IncomingMessage,
-  type RequestListener,
-  type ServerOptions,
-  type ServerResponse,
-} from "node:http";
+import { createServer as createHttp1, type IncomingMessage, type ServerOptions, type ServerResponse } from "node:http";
 import {
   createServer as createHttp2,
   type Http2Server,
@@ -68,7 +62,7 @@ export type StreamListener = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[],
-) => void;
+) => void | Promise<void>;
 
 /** A provider of bare HTTP/2. */
 export async function startHttp2Provider(
@@ -79,9 +73,10 @@ export async function startHttp2Provider(
   const sockets = socketsOf(server);
   const sessions: ServerHttp2Session[] = [];
   server.on("session", (session) => sessions.push(session));
+  const failures: unknown[] = [];
   server.on("stream", (stream, headers, _flags, raw: string[]) => {
     stream.on("error", () => {}); // what the router resets
-    listener(stream, headers, raw);
+    Promise.resolve(listener(stream, headers, raw)).catch((reason) => failures.push(reason));
   });
   const where = await listenAt(server, at);
   return {
@@ -89,18 +84,21 @@ export async function startHttp2Provider(
     auto: upstreamAt(where, "auto"),
     sockets,
     sessions,
+    /** What the listener's promises rejected with: as a rule its stream was reset. */
+    failures,
     [Symbol.asyncDispose]: () => sockets.close(),
   };
 }
 
 /** A provider of HTTP/1.1. */
 export async function startHttp1Provider(
-  listener: RequestListener,
+  listener: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
   { at, ...options }: ServerOptions & { readonly at?: ListenOptions } = {},
 ) {
+  const failures: unknown[] = [];
   const server = createHttp1(options, (request: IncomingMessage, response: ServerResponse) => {
     request.on("error", () => {}); // what the router cuts
-    listener(request, response);
+    Promise.resolve(listener(request, response)).catch((reason) => failures.push(reason));
   });
   const sockets = socketsOf(server);
   const where = await listenAt(server, at);
@@ -108,6 +106,8 @@ export async function startHttp1Provider(
     upstream: upstreamAt(where, "1.1"),
     auto: upstreamAt(where, "auto"),
     sockets,
+    /** What the listener's promises rejected with: as a rule its connection was cut. */
+    failures,
     [Symbol.asyncDispose]: () => sockets.close(),
   };
 }

@@ -7,6 +7,7 @@ import type { BodyForm, CallerEvents, CallerStream } from "./caller-stream.ts";
 import { EndOfStream } from "./end-of-stream.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { KeptBody } from "./kept-body.ts";
+import { resetStream } from "./reset-stream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
@@ -186,7 +187,7 @@ class Http2Exchange implements Exchange, CallerStream {
   }
 
   reset(code: number): void {
-    this.#stream.close(code);
+    resetStream(this.#stream, code);
     this.settle();
   }
 

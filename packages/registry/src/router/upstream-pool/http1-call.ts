@@ -54,6 +54,8 @@ export function openHttp1Call(
     if (listener === undefined) return;
     events = undefined;
     if (!answerEnded) callbacks.onUnanswered();
+    // What has its answer is not read further, as far as anybody knows.
+    if (!call.writableEnded) call.destroy(givenUp);
     listener.onClosed(answerEnded ? undefined : lossOf(call, answer, failure));
   };
   call.on("error", (reason) => {

@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { EndOfStream } from "../exchange/end-of-stream.ts";
+import { resetStream } from "../exchange/reset-stream.ts";
 import { headerObject } from "../headers/header-object.ts";
 import type { Http2Connection } from "./http2-connection.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
@@ -110,7 +111,7 @@ class Http2UpstreamStream implements UpstreamStream {
   cancel(): void {
     this.#events = undefined;
     if (this.#stream.closed) return;
-    this.#stream.close(this.#answerEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+    resetStream(this.#stream, this.#answerEnded ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
     this.#stream.resume(); // unread, it would not close
   }
 
@@ -167,7 +168,7 @@ class Http2UpstreamStream implements UpstreamStream {
     try {
       this.#stream.sendTrailers(headerObject(this.#requestTrailers));
     } catch {
-      this.#stream.close(NGHTTP2_CANCEL); // what came cannot be written
+      resetStream(this.#stream, NGHTTP2_CANCEL); // what came cannot be written
     }
   }
 
