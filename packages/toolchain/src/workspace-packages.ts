@@ -25,7 +25,8 @@ export function readManifest(directory: string): Manifest {
 
 /** All packages and examples, by name. */
 export function workspacePackages(root = repositoryRoot): WorkspacePackage[] {
-  return globSync(["packages/*/package.json", "examples/*/package.json"], { cwd: root })
+  return globSync(["packages/*/package.json", "examples/*/package.json", "examples/*/*/package.json"], { cwd: root })
+    .filter((path) => !path.includes("node_modules"))
     .map((path) => dirname(join(root, path)))
     .filter((directory) => existsSync(directory))
     .map((directory) => ({ directory, manifest: readManifest(directory) }))

@@ -1,0 +1,23 @@
+// shorten URL | resolve CODE. API_URL: where the api is (default http://localhost:8083).
+import { ConnectError } from "@connectrpc/connect";
+import { createPluginClient } from "@cpg/core";
+import { api } from "@cpg/example-url-shortener-contracts";
+
+const { API_URL = "http://localhost:8083" } = process.env;
+const [command, argument] = process.argv.slice(2);
+if (argument === undefined || (command !== "shorten" && command !== "resolve")) {
+  console.error("usage: shorten URL | resolve CODE");
+  process.exit(2);
+}
+const client = createPluginClient({ endpoint: API_URL, plugins: { api } });
+try {
+  const shortener = await client.dispense("api");
+  if (command === "shorten") console.log((await shortener.shorten({ url: argument })).code);
+  else console.log((await shortener.resolve({ code: argument })).url);
+} catch (reason) {
+  const { rawMessage, code } = ConnectError.from(reason);
+  console.error(`${command} failed: ${rawMessage} (${code})`);
+  process.exitCode = 1;
+} finally {
+  await client.close();
+}

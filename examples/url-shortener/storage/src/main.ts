@@ -1,0 +1,42 @@
+// Keeps codes and URLs in a SQLite file, DATABASE (default urls.db in the folder for temporary files). HOST_URL: where it
+// registers; PORT, LISTEN_HOST, PUBLIC_URL.
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { serve } from "@cpg/core";
+import { type LogLine, logThroughHost, serviceSettings, storage } from "@cpg/example-url-shortener-contracts";
+import { registryClient } from "@cpg/registry";
+import { openUrlTable } from "./url-table.ts";
+
+const file = process.env.DATABASE ?? join(tmpdir(), "cpg-urls.db");
+const table = openUrlTable(file);
+let logLine: LogLine = () => {};
+
+const server = await serve({
+  plugins: { storage },
+  impls: {
+    storage: {
+      save({ code, url }) {
+        if (code === "" || url === "") throw new ConnectError("code and url must not be empty", Code.InvalidArgument);
+        if (!table.save(code, url)) throw new ConnectError(`${code} stands for another URL`, Code.AlreadyExists);
+        logLine(`saved ${code}`);
+        return {};
+      },
+      find({ code }) {
+        const url = table.find(code);
+        if (url === undefined) throw new ConnectError(`nothing has the code ${code}`, Code.NotFound);
+        return { url };
+      },
+    },
+  },
+  ...serviceSettings(process.env),
+});
+if (server.link?.hostUrl !== undefined) {
+  const registry = registryClient(server.link);
+  logLine = logThroughHost(registry, server.health, server.draining);
+  server.draining.addEventListener("abort", () => void registry.close());
+}
+console.log(`storage ready at ${server.endpoint}, data in ${file}`);
+
+await server.closed;
+table.close();
