@@ -15,6 +15,8 @@ export {
   type ServiceDependency,
 } from "./definition/plugin-definition.ts";
 export type { CheckedPluginSet, Implementations, PluginSet } from "./definition/plugin-set.ts";
+export type { DiscoverEndpointsOptions, EndpointDiscovery } from "./discovery/endpoint-discovery.ts";
+export { staticEndpoints } from "./discovery/static-endpoints.ts";
 export { HandshakeError } from "./handshake/handshake-error.ts";
 export type { HealthReporter, ServingStatus } from "./health/health-reporter.ts";
 export type { PluginHealth } from "./health/plugin-health.ts";
