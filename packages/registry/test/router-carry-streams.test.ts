@@ -1,11 +1,11 @@
-import { type EventEmitter, once } from "node:events";
+import { once } from "node:events";
 import { request } from "node:http";
 import { type ClientHttp2Stream, constants, type ServerHttp2Stream } from "node:http2";
 import { connect } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
 import { resetStream } from "../src/router/exchange/reset-stream.ts";
-import { answerOf, openCaller, openHttp2Session } from "./support/callers.ts";
+import { answerOf, closing, openCaller, openHttp2Session } from "./support/callers.ts";
 import { startCarryingHost } from "./support/carrying-host.ts";
 import { startHttp1Provider, startHttp2Provider } from "./support/providers.ts";
 import { createQueue } from "./support/queue.ts";
@@ -17,11 +17,6 @@ async function startManualProvider() {
   const streams = createQueue<ServerHttp2Stream>();
   const provider = await startHttp2Provider((stream) => streams.put(stream));
   return { ...provider, nextStream: () => streams.take() };
-}
-
-/** Not `once`, which fails with the stream. */
-function closing(stream: EventEmitter): Promise<void> {
-  return new Promise((resolve) => stream.once("close", () => resolve()));
 }
 
 /** Whether the peer's half was whole when the reset came: Node ends the readable side after a reset, too. */

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
 import { type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
 
@@ -39,6 +39,18 @@ export function allValuesOf(list: readonly string[], name: string): string[] {
   return list.filter((_, index) => index % 2 === 1 && list[index - 1]?.toLowerCase() === name);
 }
 
+const statuses = new WeakMap<ClientHttp2Stream, Promise<number>>();
+
+/** The status of the answer to a call of `openHttp2Session`, even if it came before. */
+export async function statusOf(stream: ClientHttp2Stream): Promise<number | undefined> {
+  return statuses.get(stream);
+}
+
+/** Resolves when a stream or socket has closed; `once` would fail with it. */
+export function closing(emitter: EventEmitter): Promise<void> {
+  return new Promise((resolve) => emitter.once("close", () => resolve()));
+}
+
 export async function openHttp2Session(port: number) {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on("error", () => {}); // calls tell
@@ -48,6 +60,10 @@ export async function openHttp2Session(port: number) {
     open: (headers: OutgoingHttpHeaders, options = {}): ClientHttp2Stream => {
       const stream = session.request({ ":method": "POST", ...headers }, { endStream: false, ...options });
       stream.on("error", () => {}); // "close" tells
+      const status = new Promise<number>((resolve) => {
+        stream.once("response", (response) => resolve(Number(response[":status"])));
+      });
+      statuses.set(stream, status);
       return stream;
     },
     async [Symbol.asyncDispose]() {

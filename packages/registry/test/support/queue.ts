@@ -14,8 +14,8 @@ export function createQueue<T>(): Queue<T> {
       else taker(item);
     },
     take() {
-      const [item] = items.splice(0, 1);
-      return item === undefined ? new Promise((resolve) => takers.push(resolve)) : Promise.resolve(item);
+      if (items.length === 0) return new Promise((resolve) => takers.push(resolve));
+      return Promise.resolve(items.shift() as T);
     },
   };
 }

@@ -7,7 +7,7 @@ import type { UnsentCause } from "../forward/forwarder.ts";
 import { UnsentError, unsentError } from "./unsent-error.ts";
 import type { ResolvedForwarderLimits } from "./upstream-limits.ts";
 
-/** An HTTP/2 connection whose peer has sent its first frame. */
+/** An HTTP/2 connection whose peer has greeted. */
 export interface Http2Connection {
   readonly session: ClientHttp2Session;
   /** Calls on it, and slots that were given out. */
@@ -30,7 +30,7 @@ export interface Http2Connection {
 export interface Http2ConnectionOptions {
   readonly socket: Socket;
   readonly where: string;
-  /** Bound on the peer's first frame, in ms. */
+  /** Bound on the peer's first frames, in ms. */
   readonly greetingMs: number;
   /** What it means that there was none. */
   readonly onSilence: UnsentCause;
@@ -47,8 +47,8 @@ const connectionWindowBytes = 4 * 1024 * 1024;
 const bytesPerStream = streamWindowBytes + 128 * 1024;
 
 /**
- * Speaks HTTP/2 on a connected socket. Resolves when the peer's SETTINGS have come, so that no call is sent to a peer that
- * may not speak HTTP/2. Rejects with an UnsentError; the socket is destroyed then.
+ * Speaks HTTP/2 on a connected socket. Resolves when the peer has greeted, so that no call is sent to a peer that may not
+ * speak HTTP/2. Rejects with an UnsentError; the socket is destroyed then.
  */
 export async function openHttp2Connection(options: Http2ConnectionOptions): Promise<Http2Connection> {
   const { socket, where, greetingMs, onSilence, limits, clock, onChange } = options;
@@ -143,9 +143,16 @@ export async function openHttp2Connection(options: Http2ConnectionOptions): Prom
   return connection;
 }
 
+/** The peer's SETTINGS, and its word that it has ours: until then Node does not enforce them. */
 function greeting(session: ClientHttp2Session): Promise<void> {
   return new Promise((resolve, reject) => {
-    session.once("remoteSettings", () => resolve());
+    let left = 2;
+    const onSettings = (): void => {
+      left--;
+      if (left === 0) resolve();
+    };
+    session.once("remoteSettings", onSettings);
+    session.once("localSettings", onSettings);
     session.once("error", reject);
     session.once("close", () => reject(new Error("the peer closed the connection")));
   });

@@ -15,10 +15,11 @@ export class UnsentError extends Error {
 export function unsentError(stage: "connect" | "tls" | "http", where: string, reason: unknown): UnsentError {
   if (reason instanceof UnsentError) return reason;
   const message = `no connection to ${where}: ${reason instanceof Error ? reason.message : String(reason)}`;
-  return new UnsentError(stage === "connect" ? causeOf(codeOf(reason)) : causes[stage], message, reason);
+  const code = codeOf(reason);
+  // In TLS 1.3 the server looks at the client's certificate when the client already takes the connection for made.
+  if (stage === "tls" || code?.startsWith("ERR_SSL_")) return new UnsentError("tls", message, reason);
+  return new UnsentError(stage === "http" ? "protocol" : causeOf(code), message, reason);
 }
-
-const causes = { tls: "tls", http: "protocol" } as const;
 
 function causeOf(code: string | undefined): UnsentCause {
   switch (code) {
