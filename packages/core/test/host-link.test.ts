@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { definePlugin } from "../src/definition/plugin-definition.ts";
+import { staticEndpoints } from "../src/discovery/static-endpoints.ts";
 import { Logger } from "../src/gen/capability/logger/v1/logger_pb.ts";
 import { PluginIdentity } from "../src/gen/connectplugin/v1/plugin_pb.ts";
 import { ServiceRegistry } from "../src/gen/connectplugin/v1/registry_pb.ts";
@@ -16,6 +17,7 @@ import { admitWhen } from "../src/identity/admission.ts";
 import type { ListenAddress } from "../src/listener/listener.ts";
 import type { HostExtension } from "../src/server/host-extension.ts";
 import { serve } from "../src/server/serve.ts";
+import type { LinkOptions } from "../src/server/serve-options.ts";
 import { openCallTransport } from "../src/wire/call-transport.ts";
 import { parseEndpoint } from "../src/wire/endpoint.ts";
 
@@ -61,6 +63,11 @@ function smallRegistry(registered: Map<string, Registered>): HostExtension {
       },
     }),
   };
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("there is none");
+  return value;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -279,6 +286,36 @@ describe("serve", () => {
     await plugin.close();
     expect(registered.size).toBe(0);
     expect(host.identities?.size).toBe(0);
+  });
+
+  it.each<{ how: string; where: (hosts: string[]) => { environment?: { HOST_URL: string }; link?: LinkOptions } }>([
+    { how: "HOST_URL", where: (hosts: string[]) => ({ environment: { HOST_URL: hosts.join() } }) },
+    { how: "a list", where: (hosts: string[]) => ({ link: { hostUrl: hosts } }) },
+    { how: "a discovery", where: (hosts: string[]) => ({ link: { hostUrl: staticEndpoints(hosts) } }) },
+  ])("is linked to the next host of $how when its own goes, and calls that one", async ({ where }) => {
+    const first = await startHost({ port: 0 });
+    const registered = new Map<string, Registered>();
+    await using second = await startHost({ port: 0 }, registered);
+    const { environment = {}, link = {} } = where([first.endpoint, second.endpoint]);
+    await using plugin = await serve({
+      ...alone,
+      environment,
+      link: { heartbeatMs: 50, backoff: { initialMs: 10, maxMs: 100 }, ...link },
+      plugins: { logger },
+      impls,
+      listen: { port: 0 },
+    });
+    expect((await plugin.link?.whenLinked())?.hostUrl).toBe(first.endpoint);
+    const moved = new Promise<void>((resolve) => {
+      plugin.link?.onIdentityChange((identity) => {
+        if (identity?.hostUrl === second.endpoint) resolve();
+      });
+    });
+    await first.close({ graceMs: 0 });
+    await moved;
+    const identity = await plugin.link?.whenLinked();
+    expect([...registered.values()]).toMatchObject([{ runtimeId: identity?.runtimeId, baseUrl: plugin.endpoint }]);
+    await createClient(Logger, required(plugin.link).transport).log({});
   });
 
   it("tells HTTP versions only of its own listener, not of what stands before it", async () => {

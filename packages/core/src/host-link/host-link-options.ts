@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import type { ConnectError, Interceptor, Transport } from "@connectrpc/connect";
 import { type BackoffOptions, type Clock, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
@@ -6,20 +5,22 @@ import type { OwnDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { checkAppProtocolVersions } from "../handshake/version-negotiation.ts";
 import type { HealthReporter } from "../health/health-reporter.ts";
+import { cryptoRandom } from "../internal/crypto-random.ts";
 import type { MagicCookie } from "../protocol/constants.ts";
 import { type CallTransport, type ClientTlsOptions, openCallTransport } from "../wire/call-transport.ts";
 import { warnOfCleartext } from "../wire/cleartext-warning.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { keepCredentials } from "./authenticated-transport.ts";
+import { checkHostEndpoints, type HostEndpoints } from "./host-choice.ts";
 import type { LinkStateName } from "./link-state.ts";
 import { rerouteCalls } from "./routed-transport.ts";
 
 export interface HostLinkOptions {
   /**
-   * The host at which this plugin registers itself. Undefined: a host manages the plugin, and gives it its identity
-   * (`setIdentity`).
+   * The host at which this plugin registers itself; of several, one at a time. Undefined: a host manages the plugin, and
+   * gives it its identity (`setIdentity`).
    */
-  readonly hostUrl?: string | undefined;
+  readonly hostUrl?: HostEndpoints | undefined;
   /** Name under which the plugin asks for a runtime identity. */
   readonly selfId: string;
   /** Free text, at most 64 bytes. */
@@ -95,7 +96,7 @@ export interface HostLink extends AsyncDisposable {
   readonly state: LinkStateName;
   /** Undefined as long as no host knows this plugin. */
   readonly identity: LinkIdentity | undefined;
-  /** The host that the link is about; undefined of a managed plugin that has not been given one. */
+  /** The host that the link is about, or that it tried last; undefined as long as there is none. */
   readonly hostUrl: string | undefined;
   /**
    * Calls the host, or other plugins through it, under the identity that the plugin has at the time of the call. Fails
@@ -141,7 +142,7 @@ export type ResolvedLinkOptions = ReturnType<typeof resolveLinkOptions>;
 export function resolveLinkOptions(options: HostLinkOptions) {
   const { heartbeatMs = 10_000, attemptMs = 10_000, clock = systemClock, random = cryptoRandom } = options;
   const { interceptors = [], tls, httpVersions = () => "", onEvent = () => {} } = options;
-  if (options.hostUrl !== undefined) parseEndpoint(options.hostUrl);
+  if (options.hostUrl !== undefined) checkHostEndpoints("hostUrl", options.hostUrl);
   checkMs("heartbeatMs", heartbeatMs);
   checkMs("attemptMs", attemptMs);
   if (options.appProtocolVersions !== undefined) {
@@ -171,10 +172,6 @@ export function resolveLinkOptions(options: HostLinkOptions) {
     onEvent,
     connect: options.connect ?? connect,
   };
-}
-
-function cryptoRandom(): number {
-  return randomInt(2 ** 32) / 2 ** 32;
 }
 
 function checkMs(name: string, ms: number): void {

@@ -849,7 +849,8 @@ describe("options", () => {
     { option: "attemptMs", link: { attemptMs: Number.NaN } },
     { option: "initialMs", link: { backoff: { initialMs: -1 } } },
     { option: "appProtocolVersions", link: { appProtocolVersions: [] } },
-    { option: "endpoint", link: { hostUrl: "localhost:8080" } },
+    { option: "hostUrl", link: { hostUrl: "localhost:8080" } },
+    { option: "hostUrl[1]", link: { hostUrl: ["http://a", "b"] } },
   ])("a bad $option is refused", ({ option, link }) => {
     expect(() => startLink({ link })).toThrow(option);
   });

@@ -4,10 +4,11 @@ import type { AssignedIdentity } from "../control/plugin-identity-service.ts";
 import { createAlarm } from "../internal/alarm.ts";
 import { within } from "../internal/bounded.ts";
 import { callListener } from "../internal/call-listener.ts";
-import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
+import { failureEvent } from "./failure-event.ts";
 import { createHeldSessions } from "./held-sessions.ts";
+import { createHostChoice } from "./host-choice.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";
 import {
   checkTimeoutMs,
@@ -20,7 +21,7 @@ import {
 import type { HostSession } from "./host-session.ts";
 import { createIdentityAnnouncer } from "./identity-announcer.ts";
 import { keepAlive } from "./keep-alive.ts";
-import { failureOf, linkDown } from "./link-error.ts";
+import { linkDown } from "./link-error.ts";
 import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
 import { openHostSession } from "./open-host-session.ts";
 import { createRoutedTransport } from "./routed-transport.ts";
@@ -45,7 +46,8 @@ const withdrawMs = 10_000;
  *
  * Once started it gets an identity, registers what the plugins provide, reports their health, and keeps that alive:
  * an absent host is tried again with backoff, for ever; a host that has forgotten the identity, because it was restarted
- * or the identity expired, is asked for a new one by handshake. A managed plugin does that, too, once it has lost the
+ * or the identity expired, is asked for a new one by handshake. Of several hosts it is linked to one; when that is lost,
+ * and does not answer the next sign of life either, it shakes hands with the next that answers. A managed plugin does that, too, once it has lost the
  * identity it was given (its host admits it or not); a new identity given to it takes its place at any time.
  *
  * The states are those of `transition` in link-state.ts.
@@ -65,23 +67,20 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   let lastError: ConnectError | undefined;
   let doubted = false;
   const managed = options.hostUrl === undefined;
-  let { hostUrl } = options;
+  const hosts = createHostChoice(resolved);
 
   const ignore = () => {}; // whoever observes must not break what is observed
   const emit = (event: HostLinkEvent): void => callListener(() => resolved.onEvent(event), ignore);
   const identities = createIdentityAnnouncer((error) => emit({ type: "listener-failed", error }));
   const refusedDelayMs = (): number => delays.maxMs * (1 - random() / 2);
 
-  const open = async (given: AssignedIdentity | undefined, signal: AbortSignal): Promise<HostSession> => {
-    const session = await openHostSession(
-      { ...resolved, connections, onEvent: emit },
-      hostUrl ?? DEFAULT_HOST_URL,
-      given,
-      signal,
-    );
+  const openAt = async (hostUrl: string, signal: AbortSignal, given?: AssignedIdentity): Promise<HostSession> => {
+    const session = await openHostSession({ ...resolved, connections, onEvent: emit }, hostUrl, given, signal);
     await sessions.add(session, ownSession(state), signal);
     return session;
   };
+  const open = (given: AssignedIdentity | undefined, signal: AbortSignal): Promise<HostSession> =>
+    given ? openAt(given.hostUrl, signal, given) : hosts.open((hostUrl) => openAt(hostUrl, signal), signal);
   const announce = async (session: HostSession, signal: AbortSignal): Promise<void> => {
     await session.register(signal);
     await session.reportHealth(health.report(), signal);
@@ -105,7 +104,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
         return { type: "expiring" };
       case "refreshing":
         try {
-          const session = await open(undefined, signal);
+          const session = await openAt(now.session.address.hostUrl, signal);
           await announce(session, signal);
           return { type: "refreshed", session };
         } catch (reason) {
@@ -174,27 +173,19 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       (reason) => {
         if (signal.aborted) return;
         const error = ConnectError.from(reason);
-        dispatch(eventOf(now, error), error);
+        const event = failureEvent(now, error, { managed, several: hosts.several });
+        const lost = event.type === "lost" ? ownSession(now) : undefined;
+        if (lost !== undefined) hosts.failed(lost.address.hostUrl);
+        dispatch(event, error);
       },
     );
-  };
-
-  const eventOf = (now: State, error: ConnectError): Event => {
-    const failure = failureOf(error);
-    if (failure === "unauthenticated") return { type: "unauthenticated" };
-    if (failure === "unavailable") {
-      const session = linkedSession(now);
-      // Another host than ours takes any token for health reports: after a pause only a handshake makes sure.
-      return { type: "unavailable", resume: managed || session?.renewable === true };
-    }
-    return now.kind === "linked" ? { type: "expiring" } : { type: "refused" };
   };
 
   const addressesInUse = (): HostAddress[] => {
     const used = sessions.addresses();
     const own = ownSession(state);
     if (own !== undefined) used.push(own.address);
-    if (state.kind === "connecting") used.push({ hostUrl: hostUrl ?? DEFAULT_HOST_URL, httpVersion: "1.1" });
+    if (state.kind === "connecting" && hosts.url !== undefined) used.push({ hostUrl: hosts.url, httpVersion: "1.1" });
     return used;
   };
 
@@ -254,7 +245,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
       return identityNow();
     },
     get hostUrl() {
-      return hostUrl;
+      return hosts.url;
     },
     start() {
       if (!managed) dispatch({ type: "start" });
@@ -262,7 +253,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     setIdentity(given) {
       parseEndpoint(given.hostUrl);
       if (state.kind === "closing" || state.kind === "closed") return false;
-      hostUrl = given.hostUrl;
+      hosts.take(given.hostUrl);
       dispatch({ type: "identity-given", given });
       return true;
     },

@@ -52,6 +52,8 @@ export type LinkEvent<Session, Given> =
   | { readonly type: "unauthenticated" }
   /** `resume`: the identity may still be good when the host is back. */
   | { readonly type: "unavailable"; readonly resume: boolean }
+  /** As `unavailable`, of a host that is not the only one. */
+  | { readonly type: "lost" }
   | { readonly type: "refused" }
   | { readonly type: "retry" }
   | { readonly type: "close" }
@@ -69,6 +71,7 @@ export type LinkEvent<Session, Given> =
  * | connecting | refused, unauthenticated | backoff (refused) → connecting | |
  * | registering | registered | linked | registers services, reports health |
  * | registering | unavailable | backoff → registering | |
+ * | registering | lost | backoff → connecting | |
  * | registering | unauthenticated, refused | backoff (refused) → connecting | |
  * | linked | expiring | refreshing | signs of life, health on change |
  * | linked | unavailable, resume | backoff → resuming | |
@@ -78,7 +81,7 @@ export type LinkEvent<Session, Given> =
  * | refreshing | refresh-failed | linked, old session | |
  * | resuming | resumed | linked | asks whether the host still knows the identity |
  * | resuming | unavailable | backoff → resuming | |
- * | resuming | unauthenticated, refused | connecting | |
+ * | resuming | lost, unauthenticated, refused | connecting | |
  * | backoff → x | retry | x | waits |
  * | any but closing, closed | close | closing | takes back what the host holds |
  * | closing | closed | closed | |
@@ -106,6 +109,7 @@ export function transition<Session, Given>(
     case "registering":
       if (event.type === "registered") return { kind: "linked", session: state.session };
       if (event.type === "unavailable") return { kind: "backoff", next: state, refused: false };
+      if (event.type === "lost") return { kind: "backoff", next: anew, refused: false };
       // Not connecting at once: a host that refuses the identity it has just issued would be asked in a loop.
       if (event.type === "unauthenticated" || event.type === "refused") {
         return { kind: "backoff", next: anew, refused: true };
@@ -126,7 +130,7 @@ export function transition<Session, Given>(
     case "resuming":
       if (event.type === "resumed") return { kind: "linked", session: state.session };
       if (event.type === "unavailable") return { kind: "backoff", next: state, refused: false };
-      if (event.type === "unauthenticated" || event.type === "refused") return anew;
+      if (event.type === "lost" || event.type === "unauthenticated" || event.type === "refused") return anew;
       return state;
     case "backoff":
       return event.type === "retry" ? state.next : state;

@@ -1,5 +1,6 @@
 import { allDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
+import { checkHostEndpoints } from "../host-link/host-choice.ts";
 import { checkMagicCookie, checkMetadata } from "../protocol/field-rules.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/endpoint.ts";
 import type { ServeOptions } from "./serve-options.ts";
@@ -12,7 +13,7 @@ export function checkServeOptions<Plugins extends PluginSet>(options: ServeOptio
   const { plugins, link, identityTtlMs, magicCookie, serverMetadata, pluginInterceptors = {} } = options;
   allDeclarations(plugins, options.declares);
   if (options.publicUrl !== undefined) normalizeUrl("publicUrl", options.publicUrl);
-  if (link && link.hostUrl !== undefined) normalizeUrl("link.hostUrl", link.hostUrl);
+  if (link && link.hostUrl !== undefined) checkHostEndpoints("link.hostUrl", link.hostUrl);
   if (link && link.baseUrl !== undefined) normalizeUrl("link.baseUrl", link.baseUrl);
   if (options.graceMs !== undefined) checkGrace(options.graceMs);
   if (identityTtlMs !== undefined && !(Number.isInteger(identityTtlMs) && identityTtlMs >= 1)) {

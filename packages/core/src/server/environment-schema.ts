@@ -1,11 +1,13 @@
 import { z } from "zod";
+import { checkEndpoints } from "../discovery/static-endpoints.ts";
 import { ENV } from "../protocol/constants.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 
 /** What a launcher or an orchestrator tells a plugin through its environment. Each part is absent when it is not set. */
 export interface LaunchEnvironment {
   readonly port: number | undefined;
-  readonly hostUrl: string | undefined;
+  /** Several when it is a list. */
+  readonly hostUrl: string | readonly string[] | undefined;
   readonly socketPath: string | undefined;
   readonly controlToken: string | undefined;
   readonly readyLine: boolean;
@@ -13,6 +15,9 @@ export interface LaunchEnvironment {
 
 const nonEmpty = (value: unknown): unknown => (value === "" ? undefined : value);
 const maxPathBytes = 104;
+const maxUrlLength = 2048;
+/** The comma before another URL; one inside a URL separates nothing. */
+const betweenHosts = /\s*,\s*(?=https?:\/\/|unix:\/)/;
 
 const schema = z.object({
   [ENV.port]: z.preprocess(
@@ -28,14 +33,16 @@ const schema = z.object({
     nonEmpty,
     z
       .string()
-      .max(2048)
-      .superRefine((text, context) => {
+      .max(16_384)
+      .transform((text) => text.split(betweenHosts))
+      .superRefine((hosts, context) => {
         try {
-          parseEndpoint(text);
+          checkHosts(hosts);
         } catch (error) {
           context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
         }
       })
+      .transform((hosts) => (hosts.length === 1 ? hosts[0] : hosts))
       .optional(),
   ),
   [ENV.socket]: z.preprocess(
@@ -49,6 +56,16 @@ const schema = z.object({
   [ENV.controlToken]: z.preprocess(nonEmpty, z.string().min(32).max(4096).optional()),
   [ENV.readyLine]: z.preprocess(nonEmpty, z.literal("1", "must be 1 when set").optional()),
 });
+
+/** @throws {TypeError} {RangeError} naming the rule. */
+function checkHosts(hosts: readonly string[]): void {
+  for (const host of hosts) {
+    if (host.length > maxUrlLength) throw new RangeError(`must have at most ${maxUrlLength} characters for each host`);
+    const endpoint = parseEndpoint(host);
+    if (endpoint.kind === "tcp" && endpoint.host.includes(",")) throw new TypeError("must name each host by its URL");
+  }
+  if (hosts.length > 1) checkEndpoints("the list", hosts);
+}
 
 /**
  * Reads the variables of a launched plugin.

@@ -5,6 +5,7 @@ import type { BackoffOptions, Clock } from "@cpg/resilience";
 import type { OwnDeclarations } from "../definition/declared-services.ts";
 import type { CheckedPluginSet, Implementations, PluginSet } from "../definition/plugin-set.ts";
 import type { HandshakeRateOptions } from "../handshake/handshake-rate.ts";
+import type { HostEndpoints } from "../host-link/host-choice.ts";
 import type { HostLinkEvent } from "../host-link/host-link.ts";
 import type { AdmissionPolicy } from "../identity/admission.ts";
 import type { ListenAddress, ListenerLimits, ServerTlsOptions } from "../listener/listener.ts";
@@ -119,8 +120,12 @@ export interface ControlOptions {
 }
 
 export interface LinkOptions {
-  /** The host. Default: HOST_URL of the environment; without either the plugin waits to be given an identity. */
-  readonly hostUrl?: string | undefined;
+  /**
+   * The host; or several, as a list or a discovery, of which the plugin is linked to one, and to another when that is
+   * lost. Default: HOST_URL of the environment, which may list several with commas between them; without either the
+   * plugin waits to be given an identity.
+   */
+  readonly hostUrl?: HostEndpoints | undefined;
   /** URL under which the host reaches this plugin. Default: `publicUrl`, else where it listens. */
   readonly baseUrl?: string | undefined;
   readonly tls?: ClientTlsOptions | undefined;

@@ -1,6 +1,6 @@
-import { randomInt } from "node:crypto";
 import { type BackoffOptions, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import type { PluginSet } from "../definition/plugin-set.ts";
+import { cryptoRandom } from "../internal/crypto-random.ts";
 import type { LaunchPluginOptions } from "../launch/launch-plugin.ts";
 import type { SupervisionEvent } from "./supervision-event.ts";
 import type { SupervisionRules } from "./supervision-state.ts";
@@ -85,10 +85,6 @@ export function resolveSupervisionOptions<Plugins extends PluginSet>(options: Su
     random,
     onEvent,
   } as const;
-}
-
-function cryptoRandom(): number {
-  return randomInt(2 ** 32) / 2 ** 32;
 }
 
 function checkWhole(option: string, value: number, min: number): void {
