@@ -15,6 +15,9 @@ export {
 export type { RegistryLink } from "./client/registry-link.ts";
 export type { ServiceViews } from "./client/resumed-watch.ts";
 export { createRegistry, type ProviderSnapshot, type Registry } from "./create-registry.ts";
+export { dnsEndpoints } from "./discovery/dns-endpoints.ts";
+export type { DnsAddressOptions, DnsEndpointsOptions, DnsSrvOptions } from "./discovery/dns-options.ts";
+export { type FileEndpointsOptions, fileEndpoints } from "./discovery/file-endpoints.ts";
 export {
   createDependencyGraph,
   type DependencyGraph,
