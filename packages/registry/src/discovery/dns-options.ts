@@ -1,3 +1,4 @@
+import { Resolver } from "node:dns";
 import type { ConnectError } from "@connectrpc/connect";
 import { type Clock, systemClock } from "@cpg/resilience";
 import { cryptoRandom } from "../selection/crypto-random.ts";
@@ -54,7 +55,7 @@ export function resolveDnsOptions(options: DnsEndpointsOptions) {
     throw new TypeError(`scheme must be "http" or "https", got ${JSON.stringify(scheme)}`);
   }
   if (!pathPattern.test(path)) throw new TypeError("path must be empty, or begin with / and not end with it");
-  if (servers !== undefined && servers.length === 0) throw new TypeError("servers must name at least one server");
+  if (servers !== undefined) checkServers(servers);
   checkMs("timeoutMs", timeoutMs);
   checkMs("retryMs[0]", retryFirstMs);
   checkMs("retryMs[1]", retryLongestMs, retryFirstMs);
@@ -84,6 +85,17 @@ function checkDnsName(name: string): void {
   const isName = bare.length <= maxNameBytes && bare.split(".").every((part) => label.test(part));
   // The last label of an IPv4 address is a number, and no top-level domain is.
   if (!isName || /(?:^|\.)\d+$/.test(bare)) throw new TypeError(`name must be a DNS name, got ${JSON.stringify(name)}`);
+}
+
+function checkServers(servers: readonly string[]): void {
+  if (servers.length === 0) throw new TypeError("servers must name at least one server");
+  for (const [index, server] of servers.entries()) {
+    try {
+      new Resolver().setServers([server]);
+    } catch (reason) {
+      throw new TypeError(`servers[${index}] must be an IP address, with or without a port`, { cause: reason });
+    }
+  }
 }
 
 function checkMs(option: string, ms: number, least = 1): void {
