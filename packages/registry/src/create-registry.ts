@@ -10,6 +10,7 @@ import { createPeerDeclarations, type PeerDeclarations } from "./attach/peer-dec
 import { createDependencyGraph, type DependencyGraph } from "./graph/dependency-graph.ts";
 import { createHealthMonitor } from "./health/create-health-monitor.ts";
 import { createProbe } from "./health/create-probe.ts";
+import type { HealthEvent } from "./health/health-event.ts";
 import { createAccessPolicy } from "./policy/create-access-policy.ts";
 import { createUpstreamPolicy } from "./policy/create-upstream-policy.ts";
 import type { RegistryOptions } from "./registry-options.ts";
@@ -88,6 +89,16 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   let attacher: Attacher | undefined;
   let declarations: PeerDeclarations | undefined;
 
+  /** Whoever follows health hears of it there. */
+  const warnOfMassSilence = (event: HealthEvent): void => {
+    if (event.type !== "mass-silence") return;
+    const { serviceType, providers, hidden } = event;
+    const what = `${hidden} of ${providers} providers of ${serviceType} do not answer probes, and more follow`;
+    process.emitWarning(`${what}: the others are not hidden, as the network is the likelier cause`, {
+      code: "CPG_MASS_SILENCE",
+    });
+  };
+
   const install = (context: HostContext): InstalledExtension => {
     if (host !== undefined) throw new ConnectError("a registry belongs to one host", Code.FailedPrecondition);
     host = context;
@@ -111,7 +122,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       options: options.health,
       clock,
       random,
-      onEvent: options.onHealth,
+      onEvent: options.onHealth ?? warnOfMassSilence,
       onError,
     });
     const forwarder = createForwarder({ clock, tls, limits: limits.connections });
@@ -122,6 +133,8 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       access,
       health,
       forwarder,
+      minVersionOf: (identity, type) =>
+        known.of(identity)?.requires.find((required) => required.type === type)?.minVersion ?? "",
       controlTokenOf: ({ providerId }) => managed.controlTokenOf(providerId),
       onCall: options.onCall,
       onError,

@@ -30,7 +30,7 @@ export interface RegistryOptions {
   readonly limits?: RegistryLimits | undefined;
   /** Hears of each routed call once it has ended, refused ones among them: for logs and metrics. */
   readonly onCall?: ((call: RoutedCallRecord) => unknown) | undefined;
-  /** Hears what was decided about the health of providers. */
+  /** Hears what was decided about the health of providers. Default: protection against mass expiry is a process warning. */
   readonly onHealth?: ((event: HealthEvent) => unknown) | undefined;
   /** Hears of each change of the registry. */
   readonly onChange?: ((change: RevisedChange) => unknown) | undefined;

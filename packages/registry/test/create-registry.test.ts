@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { definePlugin, launchPlugin, memoryStrategy, type PluginServer, serve } from "@cpg/core";
 import { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
 import { describe, expect, it } from "vitest";
@@ -137,6 +137,18 @@ describe("plugins under one host", { timeout: 60_000 }, () => {
     expect(registry.remove(runtimeId)).toBe(true);
     expect(host.identities.get(runtimeId)).toBeUndefined();
     expect(registry.remove(runtimeId)).toBe(false);
+    await host.close({ graceMs: 0 });
+  });
+});
+
+describe("the least version that a plugin declared to need", { timeout: 60_000 }, () => {
+  it("holds when the host chooses the provider", async () => {
+    const { host, link } = await startHost();
+    await using provider = await provide(link, [], "first");
+    await linked(provider);
+    await using user = await use(link, "1.0.1");
+    const calls = createClient(Logger, (await linked(user)).transportTo("/services/logger/-"));
+    expect(await codeOf(calls.log({ message: "too old" }))).toBe(Code.NotFound);
     await host.close({ graceMs: 0 });
   });
 });

@@ -21,6 +21,8 @@ export interface ProviderSources {
   readonly store: Pick<RegistryStore, "find" | "provider">;
   readonly selector: Selector;
   readonly access: AccessPolicy;
+  /** The least version of a type that a caller declared to need; "": any. Default: any. */
+  readonly minVersionOf?: ((identity: RuntimeIdentity, type: string) => string) | undefined;
 }
 
 /**
@@ -35,13 +37,14 @@ export function findProvider(
   path: ServicePath,
   except?: ReadonlySet<string>,
 ): RouteTo {
-  const { store, selector, access } = sources;
+  const { store, selector, access, minVersionOf } = sources;
   const { type, providerId } = path;
+  const minVersion = minVersionOf?.(identity, type) ?? "";
   const mayCallType = (): void => access.check({ action: "call", identity, type });
 
   const pick = (): Registration => {
     try {
-      return selector.select({ type, minVersion: "", callerId: identity.runtimeId, except }).registration;
+      return selector.select({ type, minVersion, callerId: identity.runtimeId, except }).registration;
     } catch (reason) {
       if (except === undefined) mayCallType(); // otherwise that is known
       throw reason;
