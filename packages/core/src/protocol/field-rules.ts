@@ -32,6 +32,11 @@ export function checkVersion(field: string, value: string): void {
   if (!versionPattern.test(value)) {
     throw invalidField(field, "must be a semantic version without build metadata, such as 1.2.3");
   }
+  // Beyond it nobody can compare them exactly.
+  const [core = ""] = value.split("-");
+  if (core.split(".").some((number) => !Number.isSafeInteger(Number(number)))) {
+    throw invalidField(field, `must have numbers up to ${Number.MAX_SAFE_INTEGER}`);
+  }
 }
 
 /** A least version: empty for any, else one semantic version. @throws {ConnectError} `invalid_argument`. */
