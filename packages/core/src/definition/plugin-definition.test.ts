@@ -36,6 +36,7 @@ describe("definePlugin", () => {
     { field: "version", options: { ...good, version: "1.0" } },
     { field: "version", options: { ...good, version: "1.0.0+build" } },
     { field: "version", options: { ...good, version: "01.0.0" } },
+    { field: "version", options: { ...good, version: "9007199254740992.0.0" } },
     { field: "provides[0].type", options: { ...good, provides: [{ type: "a b", version: "1.0.0" }] } },
     { field: "provides[0].version", options: { ...good, provides: [{ type: "a", version: "^1.0.0" }] } },
     { field: "provides[0].path", options: { ...good, provides: [{ type: "a", version: "1.0.0", path: "/a" }] } },
