@@ -286,6 +286,21 @@ describe("a client with a discovery", () => {
     expect(failure).toMatchObject({ code: Code.Unavailable, rawMessage: says });
   });
 
+  it("asks it no more than once while the watch tells, unless what that told did not help", async () => {
+    const first = await serveNoting();
+    const second = await serveNoting();
+    const discovery = new FakeDiscovery([first.endpoint, second.endpoint]);
+    await using client = clientOf(discovery);
+    const plugin = await client.dispense("echo");
+    await first.close();
+    await plugin.unary({});
+    expect(discovery.asked).toBe(1);
+    await second.close();
+    await expect(plugin.unary({})).rejects.toThrow("none of 2 endpoints works");
+    await expect(plugin.unary({})).rejects.toThrow("none of 2 endpoints works");
+    expect(discovery.asked).toBe(2);
+  });
+
   it("ends its watch when it is closed", async () => {
     await using server = await serveNoting();
     const discovery = new FakeDiscovery([server.endpoint]);

@@ -37,11 +37,21 @@ export function createFailoverConnections(
   let versions = options.appProtocolVersions;
   let known: readonly string[] = [];
   let following = false;
+  let doubted = false;
+  // The watch knows; asking would only hold up calls. But not twice in a row what did not help.
+  const newest: Pick<EndpointDiscovery, "discover"> = {
+    discover: async (asked) => (following && !doubted && known.length > 0 ? known : await discovery.discover(asked)),
+  };
 
   const connections = createSharedConnection<Retirable>(async (signal) => {
     follow();
-    const attempt = { discovery, rotation, known, discoverMs: handshakeTimeoutMs, clock, signal };
-    const { connection, calls } = await tryEndpoints(attempt, (endpoint) => opener.open(endpoint, versions, signal));
+    const choice = { discovery: newest, rotation, known, discoverMs: handshakeTimeoutMs, clock, signal };
+    const attempt = tryEndpoints(choice, (endpoint) => opener.open(endpoint, versions, signal));
+    const { connection, calls } = await attempt.catch((reason) => {
+      doubted = true;
+      throw reason;
+    });
+    doubted = false;
     versions = [connection.appProtocolVersion];
     return { connection, calls: createRetirableCalls(calls) };
   });

@@ -5,7 +5,7 @@ import { type EndpointDiscovery, MAX_ENDPOINTS } from "./endpoint-discovery.ts";
 import type { EndpointRotation } from "./endpoint-rotation.ts";
 
 export interface TryEndpointsOptions {
-  readonly discovery: EndpointDiscovery;
+  readonly discovery: Pick<EndpointDiscovery, "discover">;
   readonly rotation: EndpointRotation;
   /** Used when nobody can tell now: what was told before. */
   readonly known: readonly string[];

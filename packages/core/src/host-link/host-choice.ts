@@ -42,13 +42,12 @@ export function createHostChoice({ hostUrl, attemptMs, clock, random }: HostChoi
   let url = isList(hostUrl) ? hostUrl[0] : undefined;
   let known: readonly string[] = [];
   // What was found is worth keeping for times when discovery fails.
-  const remembering: EndpointDiscovery = {
-    async discover(options) {
-      const found = await discovery.discover(options);
+  const remembering: Pick<EndpointDiscovery, "discover"> = {
+    async discover(asked) {
+      const found = await discovery.discover(asked);
       if (found.length > 0) known = [...found];
       return found;
     },
-    watch: (options) => discovery.watch(options),
   };
   return {
     get url() {

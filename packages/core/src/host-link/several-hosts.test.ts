@@ -186,6 +186,18 @@ describe("a link with several hosts", () => {
     expect(t.b.calls).toEqual([]);
   });
 
+  it("stays with its host when that has no new identity to give at the moment", async () => {
+    await using t = startLink([a, b], { ours: false, ttlMs: 20_000 });
+    await t.linked();
+    t.a.before = (method) => {
+      if (method === "Handshake") throw new ConnectError("too many", Code.ResourceExhausted);
+    };
+    await t.clock.advance(17_000);
+    expect(t.states.slice(3)).toEqual(["refreshing", "linked"]);
+    expect(t.link.identity).toEqual({ runtimeId: "p-1", hostUrl: a });
+    expect(t.b.calls).toEqual([]);
+  });
+
   it("asks a discovery each time that it looks for a host", async () => {
     const discovery = new FakeDiscovery([a]);
     await using t = startLink(discovery);

@@ -4,6 +4,8 @@ import type { EndpointDiscovery } from "@cpg/core";
 export class FakeDiscovery implements EndpointDiscovery {
   #endpoints: readonly string[];
   #error: Error | undefined;
+  /** Questions so far. */
+  asked = 0;
   #changed = Promise.withResolvers<void>();
   /** Watches under way. */
   watching = 0;
@@ -26,6 +28,7 @@ export class FakeDiscovery implements EndpointDiscovery {
   }
 
   async discover(): Promise<readonly string[]> {
+    this.asked++;
     if (this.#error !== undefined) throw this.#error;
     return this.#endpoints;
   }
