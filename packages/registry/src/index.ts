@@ -2,7 +2,7 @@ export type { AttachOptions } from "./attach/attach-options.ts";
 export type { AttachTarget, LaunchedTarget } from "./attach/attach-target.ts";
 export type { AttachedPlugin, ShutdownOptions } from "./attach/attached-plugin.ts";
 export type { PluginDescription } from "./attach/plugin-description.ts";
-export type { KeptRegistration, ServiceOffer } from "./client/kept-registration.ts";
+export type { KeptRegistration } from "./client/kept-registration.ts";
 export {
   type DiscoveredService,
   type DiscoverOptions,
@@ -14,6 +14,7 @@ export {
 } from "./client/registry-client.ts";
 export type { RegistryLink } from "./client/registry-link.ts";
 export type { ServiceViews } from "./client/resumed-watch.ts";
+export type { ServiceOffer } from "./client/service-offer.ts";
 export { createRegistry, type ProviderSnapshot, type Registry } from "./create-registry.ts";
 export { dnsEndpoints } from "./discovery/dns-endpoints.ts";
 export type { DnsAddressOptions, DnsEndpointsOptions, DnsSrvOptions } from "./discovery/dns-options.ts";

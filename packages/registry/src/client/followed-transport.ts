@@ -1,109 +1,166 @@
 import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import { SERVER_METADATA } from "@cpg/core/extension";
-import type { RegistryLink } from "./registry-link.ts";
+import { within } from "@cpg/core/extension";
+import type { Clock } from "@cpg/resilience";
+import type { ServiceView } from "../watch/service-view.ts";
+import { choosesProviders, type RegistryLink } from "./registry-link.ts";
 import type { ServiceViews } from "./resumed-watch.ts";
+
+/** The provider to which calls go for now. */
+export interface ChosenProvider {
+  readonly providerId: string;
+  /** Path of the host below which it is called. */
+  readonly endpointUrl: string;
+}
 
 export interface FollowedTransportOptions {
   readonly type: string;
   /** "": any. */
   readonly minVersion: string;
   readonly link: Pick<RegistryLink, "transportTo" | "hostMetadata" | "onIdentityChange">;
-  /** The path of a provider that fits, as the host sees it now. */
-  discover(): Promise<string>;
+  readonly clock: Clock;
+  /** A provider that fits, as the host sees it now. Takes a bounded time. */
+  discover(): Promise<ChosenProvider>;
   watch(signal: AbortSignal): ServiceViews;
+  /** Ends it: calls that begin later fail with the reason. */
+  readonly closed: AbortSignal;
 }
 
-export interface FollowedTransport {
-  readonly transport: Transport;
-  /** Forgets the provider, and stops to follow what becomes of it. Idempotent. */
-  close(): void;
+/** One answer of the host, which calls share. */
+interface Lookup {
+  readonly found: Promise<Place>;
+  /** Set once it is there. */
+  place: Place | undefined;
 }
+
+interface Place {
+  readonly providerId: string;
+  readonly transport: Transport;
+}
+
+/** What a call ends with when its provider is not there: other hosts answer with a plain 404, which is `unimplemented`. */
+const goneCodes: ReadonlySet<Code> = new Set([Code.Unavailable, Code.NotFound, Code.Unimplemented]);
 
 /**
  * Calls of one service type through the host. A host of ours chooses the provider of each call; with a least version, or
  * under another host, it is asked for a provider once, and again when the registry tells of a change, when the plugin gets
- * another identity, and after a call that found the provider gone (`unavailable`, `not_found`).
+ * another identity, and after a call that found the provider gone. No call is sent twice.
+ * @throws {TypeError} for a type that is no segment of a path.
  */
-export function createFollowedTransport(options: FollowedTransportOptions): FollowedTransport {
-  const { type, minVersion, link, discover, watch } = options;
-  const closed = new AbortController();
-  let found: Promise<string> | undefined;
-  let following = false;
+export function createFollowedTransport(options: FollowedTransportOptions): Transport {
+  const { type, minVersion, link, clock, discover, watch, closed } = options;
+  const chosenByHost = link.transportTo(`/services/${type}/-`);
+  let current: Lookup | undefined;
+  let isFollowing = false;
 
   const forget = (): void => {
-    found = undefined;
+    current = undefined;
   };
-  const forgetIdentity = link.onIdentityChange(forget);
+  const stopHearing = link.onIdentityChange(forget);
+  closed.addEventListener("abort", stopHearing, { once: true });
 
   const follow = async (): Promise<void> => {
+    if (isFollowing || closed.aborted) return;
+    isFollowing = true;
     try {
-      for await (const _ of watch(closed.signal)) forget();
+      let isFirst = true;
+      for await (const view of watch(closed)) {
+        const place = current?.place;
+        // The first tells what is, and whether that has changed since the host was asked.
+        if (!isFirst || (place && !hasProvider(view, place.providerId))) forget();
+        isFirst = false;
+      }
     } catch {
-      // Closed, or a host without watches: a failed call tells, too.
+      // Closed, or a host without watches: calls that fail tell, too.
+    } finally {
+      isFollowing = false;
     }
   };
 
-  const prefix = (): Promise<string> => {
-    if (minVersion === "" && link.hostMetadata[SERVER_METADATA.router] === "1") {
-      return Promise.resolve(`/services/${type}/-`);
+  const ask = async (): Promise<Place> => {
+    const { providerId, endpointUrl } = await discover();
+    try {
+      return { providerId, transport: link.transportTo(endpointUrl) };
+    } catch (reason) {
+      throw new ConnectError(`the host names no path to a provider of ${type}`, Code.Internal, undefined, [], reason);
     }
-    if (!following && !closed.signal.aborted) {
-      following = true;
-      void follow();
-    }
-    if (found !== undefined) return found;
-    const asked = discover();
-    found = asked;
-    asked.catch(() => {
-      if (found === asked) forget();
-    });
-    return asked;
+  };
+  const lookUp = (): Lookup => {
+    if (current !== undefined) return current;
+    const lookup: Lookup = { found: ask(), place: undefined };
+    current = lookup;
+    lookup.found.then(
+      (place) => {
+        lookup.place = place;
+        void follow();
+      },
+      () => drop(lookup),
+    );
+    return lookup;
+  };
+  /** What an older answer led to says nothing about a newer one. */
+  const drop = (lookup: Lookup): void => {
+    if (current === lookup) forget();
   };
 
-  const look = (reason: unknown): void => {
-    const { code } = ConnectError.from(reason);
-    if (code === Code.Unavailable || code === Code.NotFound) forget();
+  /** Several calls wait for one answer: one that gives up does not end it for the others. */
+  const waitFor = async (found: Promise<Place>, signal: AbortSignal | undefined, boundMs: number): Promise<Place> => {
+    const late = () => new ConnectError(`the host was too slow to find a provider of ${type}`, Code.DeadlineExceeded);
+    try {
+      return await within(clock, boundMs, () => found, late, signal);
+    } catch (reason) {
+      throw signal?.aborted ? ConnectError.from(signal.reason, Code.Canceled) : reason;
+    }
   };
-  const transport: Transport = {
-    async unary(method, signal, timeoutMs, header, input, values) {
-      const to = link.transportTo(await unlessAborted(prefix(), signal));
-      try {
-        return await to.unary(method, signal, timeoutMs, header, input, values);
-      } catch (reason) {
-        look(reason);
-        throw reason;
-      }
-    },
-    async stream(method, signal, timeoutMs, header, input, values) {
-      const to = link.transportTo(await unlessAborted(prefix(), signal));
-      try {
-        return await to.stream(method, signal, timeoutMs, header, input, values);
-      } catch (reason) {
-        look(reason);
-        throw reason;
-      }
-    },
+  /** Makes a call to the provider, in what is left of its time. */
+  const send = async <T>(
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    call: (to: Transport, timeoutMs: number | undefined, onError: (reason: unknown) => void) => Promise<T>,
+  ): Promise<T> => {
+    closed.throwIfAborted();
+    if (minVersion === "" && choosesProviders(link)) return await call(chosenByHost, timeoutMs, () => {});
+    const lookup = lookUp();
+    const onError = (reason: unknown): void => {
+      if (goneCodes.has(ConnectError.from(reason).code)) drop(lookup);
+    };
+    // Not bounded, as Connect has it.
+    const isUnbounded = timeoutMs === undefined || timeoutMs <= 0;
+    const beganMs = clock.monotonic();
+    const place =
+      lookup.place ?? (await waitFor(lookup.found, signal, isUnbounded ? Number.POSITIVE_INFINITY : timeoutMs));
+    const leftMs = isUnbounded ? timeoutMs : Math.max(1, Math.ceil(timeoutMs - (clock.monotonic() - beganMs)));
+    try {
+      return await call(place.transport, leftMs, onError);
+    } catch (reason) {
+      onError(reason);
+      throw reason;
+    }
   };
+
   return {
-    transport,
-    close() {
-      closed.abort("the registry client is closed");
-      forgetIdentity();
-      forget();
-    },
+    unary: (method, signal, timeoutMs, header, input, values) =>
+      send(signal, timeoutMs, (to, leftMs) => to.unary(method, signal, leftMs, header, input, values)),
+    stream: (method, signal, timeoutMs, header, input, values) =>
+      send(signal, timeoutMs, async (to, leftMs, onError) => {
+        const response = await to.stream(method, signal, leftMs, header, input, values);
+        // The errors of a stream come with its end.
+        return { ...response, message: observed(response.message, onError) };
+      }),
   };
 }
 
-/** Several calls wait for one answer: one that gives up does not end it for the others. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
+function hasProvider({ providers }: ServiceView, providerId: string): boolean {
+  return providers.some((other) => other.providerId === providerId && other.health !== "unhealthy" && !other.draining);
+}
+
+async function* observed<T>(
+  messages: AsyncIterable<T>,
+  onError: (reason: unknown) => void,
+): AsyncGenerator<T, void, void> {
   try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
+    yield* messages;
+  } catch (reason) {
+    onError(reason);
+    throw reason;
   }
 }

@@ -1,49 +1,55 @@
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
+import type { LinkIdentity } from "@cpg/core";
+import { within } from "@cpg/core/extension";
 import type { ServiceRegistry } from "@cpg/core/gen/connectplugin/v1/registry_pb";
+import type { Clock } from "@cpg/resilience";
 import type { LinkPauses } from "./link-pauses.ts";
-import type { RegistryLink } from "./registry-link.ts";
-
-/** A service that a plugin offers. */
-export interface ServiceOffer {
-  readonly type: string;
-  /** Semantic version without build metadata. */
-  readonly version: string;
-  /** Where the plugin serves it: starts and ends with "/". */
-  readonly path: string;
-  /** URL under which the host reaches the plugin. Default: that of the registry client. */
-  readonly baseUrl?: string | undefined;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  /** Share of calls under the weighted strategy, 0 to 100. Default 100. */
-  readonly weight?: number | undefined;
-  /** The registration ends unless it is made again within this time; the client sees to that. Default: no end of its own. */
-  readonly leaseMs?: number | undefined;
-  /** Secret of this instance, at least 32 characters, by which the host knows it again wherever it listens. Default: none. */
-  readonly instanceKey?: string | undefined;
-}
+import { type HeldRegistration, registrationStep, sameIdentity } from "./registration-step.ts";
+import { type RegistryLink, tracksIdentities } from "./registry-link.ts";
+import { offerToWire, type ServiceOffer } from "./service-offer.ts";
 
 /** A registration that is made again whenever the host may have lost it. */
 export interface KeptRegistration extends AsyncDisposable {
-  /** Undefined while the host does not have it. */
+  /** Undefined while the host does not have it, as far as is known. */
   readonly registrationId: string | undefined;
-  /** Takes it back; never fails: what the host does not hear, it will notice. Idempotent. */
+  /**
+   * Takes it back. Never fails: what a host that is away does not hear within the bound of a call, it will notice.
+   * Idempotent.
+   */
   unregister(): Promise<void>;
 }
 
 export interface KeptRegistrationOptions {
   readonly offer: ServiceOffer;
   readonly registry: Client<typeof ServiceRegistry>;
-  readonly link: Pick<RegistryLink, "identity" | "onIdentityChange">;
+  readonly link: Pick<RegistryLink, "identity" | "hostMetadata" | "onIdentityChange">;
   readonly pauses: LinkPauses;
+  readonly clock: Clock;
+  /** Metadata that tells where the plugin is; read for each registration. */
+  place(): Readonly<Record<string, string>>;
   /** Bound on each call, in ms. */
   readonly attemptMs: number;
-  /** Hears that the host refuses what it had accepted, or may accept later. */
+  /** Time between two looks at a host that does not track identities, in ms. */
+  readonly checkMs: number;
+  /** Hears that the host refuses what it had accepted before. */
   onRefused(error: ConnectError): void;
   /** Called when it has been taken back. */
   onEnd(registration: KeptRegistration): void;
 }
 
-/** The host has looked at it, and said no: it will say so again. */
+export interface BegunRegistration {
+  readonly registration: KeptRegistration;
+  /** Why the host has not taken it yet. */
+  readonly lastError: ConnectError | undefined;
+  /**
+   * Resolves when the host has it for the first time.
+   * @throws {ConnectError} what the host refuses; `unavailable` when the link is closed; `canceled` once it is taken back.
+   */
+  readonly accepted: Promise<void>;
+}
+
+/** The host has looked at it and said no: soon it will say the same. */
 const refusals: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,
   Code.PermissionDenied,
@@ -54,81 +60,119 @@ const refusals: ReadonlySet<Code> = new Set([
 ]);
 /** A lease is renewed after this part of it, so that two attempts may fail. */
 const renewShare = 1 / 3;
-/** Without a lease: how often a refused one is offered again. */
-const longestPauseMs = 24 * 60 * 60 * 1000;
+/** However short the leases of a host are, it is not asked in a loop. */
+const minRenewMs = 100;
 
 /**
- * Registers, and keeps it so: again under each new identity, and before its lease ends.
- * @throws {ConnectError} when the host refuses the first attempt. The reason of `signal`, which bounds only that.
+ * Registers, and keeps it so: again under each new identity, before its lease ends, and when a host that does not track
+ * identities turns out to have forgotten it. Calls are not cut off but waited for, so that nothing stays registered of
+ * which nobody knows. What comes next is `registrationStep`.
  */
-export async function keepRegistered(options: KeptRegistrationOptions, signal: AbortSignal): Promise<KeptRegistration> {
-  const { registry, link, pauses, attemptMs, onRefused, onEnd } = options;
-  const request = requestOf(options.offer);
-  const stopped = new AbortController();
-  let registered: { readonly id: string; readonly runtimeId: string | undefined } | undefined;
+export function keepRegistered(options: KeptRegistrationOptions): BegunRegistration {
+  const { offer, registry, link, pauses, clock, place, attemptMs, checkMs, onRefused, onEnd } = options;
+  const stopping = new AbortController();
+  const { promise: accepted, resolve: accept, reject: refuse } = Promise.withResolvers<void>();
+  accepted.catch(() => {}); // whoever waits gets it
+  let held: HeldRegistration | undefined;
+  let isAccepted = false;
+  let lastError: ConnectError | undefined;
 
-  /** Resolves with the time after which it has to be made again, in ms. */
-  const register = async (abort: AbortSignal): Promise<number> => {
-    const runtimeId = link.identity?.runtimeId;
-    const answer = await registry.registerService(request, { signal: abort, timeoutMs: attemptMs });
-    registered = { id: answer.registrationId, runtimeId };
-    pauses.reset();
-    return answer.lease === undefined ? longestPauseMs : durationMs(answer.lease) * renewShare;
+  const register = async (identity: LinkIdentity): Promise<void> => {
+    const former = held;
+    const { registrationId, lease } = await registry.registerService(offerToWire(offer, place()), {
+      timeoutMs: attemptMs,
+    });
+    const nowMs = clock.monotonic();
+    held = {
+      id: registrationId,
+      identity,
+      renewAtMs: nowMs + (lease === undefined ? Number.POSITIVE_INFINITY : renewAfter(durationMs(lease))),
+      checkAtMs: nowMs + (tracksIdentities(link) ? Number.POSITIVE_INFINITY : checkMs),
+    };
+    isAccepted = true;
+    accept();
+    // Other hosts than ours keep what was registered before, beside it.
+    if (former !== undefined && former.id !== registrationId && !tracksIdentities(link)) await takeBackOnce(former.id);
   };
-  const unregister = async (id: string): Promise<void> => {
+  const takeBackOnce = async (registrationId: string): Promise<void> => {
     try {
-      await registry.unregisterService({ registrationId: id }, { timeoutMs: attemptMs });
+      await registry.unregisterService({ registrationId }, { timeoutMs: attemptMs });
     } catch {
-      // The host is away, or has forgotten it.
+      // It has forgotten it.
+    }
+  };
+  const check = async (now: HeldRegistration): Promise<void> => {
+    held = { ...now, checkAtMs: clock.monotonic() + checkMs };
+    try {
+      await registry.discoverService({ serviceType: offer.type }, { timeoutMs: attemptMs });
+    } catch (reason) {
+      const { code } = ConnectError.from(reason);
+      if (code === Code.NotFound) held = { ...now, renewAtMs: clock.monotonic() };
+      else if (!refusals.has(code)) throw reason;
     }
   };
 
-  const first = async (): Promise<number> => {
+  const step = async (signal: AbortSignal): Promise<void> => {
+    await pauses.whenUp(signal);
+    const { identity } = link;
+    if (identity === undefined) throw new ConnectError("the link to the host went down", Code.Unavailable);
+    const next = registrationStep(held, identity, clock.monotonic());
+    if (next.kind === "wait") return await pauses.atMost(next.ms, signal);
+    if (next.kind === "check" && held !== undefined) await check(held);
+    else await register(identity);
+    lastError = undefined;
+    pauses.reset();
+  };
+  const keep = async (signal: AbortSignal): Promise<never> => {
     for (;;) {
       try {
-        return await register(signal);
+        await step(signal);
       } catch (reason) {
         signal.throwIfAborted();
-        const error = ConnectError.from(reason);
-        if (refusals.has(error.code)) throw error;
-        await pauses.wait(signal);
+        lastError = ConnectError.from(reason);
+        const isRefused = refusals.has(lastError.code);
+        if (isRefused && !isAccepted) throw lastError;
+        if (isRefused) onRefused(lastError);
+        await pauses.retry(signal);
       }
     }
   };
-  const keep = async (firstDueMs: number): Promise<void> => {
-    let dueMs = firstDueMs;
-    for (;;) {
-      await pauses.atMost(dueMs, stopped.signal);
-      if (link.identity !== undefined && link.identity.runtimeId !== registered?.runtimeId) registered = undefined;
-      try {
-        dueMs = await register(stopped.signal);
-      } catch (reason) {
-        stopped.signal.throwIfAborted();
-        const error = ConnectError.from(reason);
-        if (refusals.has(error.code)) onRefused(error);
-        dueMs = 0;
-        await pauses.wait(stopped.signal);
-      }
-    }
-  };
+  // Stopped, refused, or the link is closed.
+  const kept = keep(stopping.signal).catch(refuse);
 
-  const firstDueMs = await first();
-  if (signal.aborted) {
-    if (registered !== undefined) await unregister(registered.id);
-    throw signal.reason;
-  }
-  const kept = keep(firstDueMs).catch(() => {}); // stopped, or the link is closed
+  /** Until the host has heard it, or has nothing to hear. */
+  const takeBack = async ({ id, identity }: HeldRegistration, signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      await pauses.whenUp(signal);
+      const isMine = link.identity !== undefined && sameIdentity(link.identity, identity);
+      if (!isMine && tracksIdentities(link)) return;
+      try {
+        await registry.unregisterService({ registrationId: id }, { signal, timeoutMs: attemptMs });
+        return;
+      } catch (reason) {
+        signal.throwIfAborted();
+        if (refusals.has(ConnectError.from(reason).code)) return;
+      }
+      await pauses.retry(signal);
+    }
+  };
   let ending: Promise<void> | undefined;
   const end = async (): Promise<void> => {
-    stopped.abort("unregistered");
+    stopping.abort(new ConnectError(`the offer of ${offer.type} was taken back`, Code.Canceled));
     await kept;
-    if (registered !== undefined) await unregister(registered.id);
-    registered = undefined;
+    const last = held;
+    try {
+      if (last !== undefined) await within(clock, attemptMs, (signal) => takeBack(last, signal), notHeard);
+    } catch {
+      // The host is away: it will notice by itself.
+    }
+    held = undefined;
     onEnd(registration);
   };
   const registration: KeptRegistration = {
     get registrationId() {
-      return registered?.id;
+      if (held === undefined || link.identity === undefined) return undefined;
+      return sameIdentity(held.identity, link.identity) ? held.id : undefined;
     },
     unregister() {
       ending ??= end();
@@ -136,23 +180,19 @@ export async function keepRegistered(options: KeptRegistrationOptions, signal: A
     },
     [Symbol.asyncDispose]: () => registration.unregister(),
   };
-  return registration;
+  return {
+    registration,
+    accepted,
+    get lastError() {
+      return lastError;
+    },
+  };
 }
 
-function requestOf({ type, version, path, baseUrl, metadata, weight, leaseMs, instanceKey = "" }: ServiceOffer) {
-  if (leaseMs !== undefined && !(Number.isSafeInteger(leaseMs) && leaseMs >= 1)) {
-    throw new RangeError(`leaseMs must be a whole number from 1, got ${leaseMs}`);
-  }
-  return {
-    serviceType: type,
-    version,
-    endpointPath: path,
-    metadata: {
-      ...metadata,
-      ...(baseUrl === undefined ? {} : { base_url: baseUrl }),
-      ...(weight === undefined ? {} : { weight: String(weight) }),
-    },
-    instanceKey,
-    ...(leaseMs === undefined ? {} : { lease: durationFromMs(leaseMs) }),
-  };
+function renewAfter(leaseMs: number): number {
+  return Math.max(leaseMs * renewShare, minRenewMs);
+}
+
+function notHeard(): ConnectError {
+  return new ConnectError("the host did not hear it", Code.DeadlineExceeded);
 }

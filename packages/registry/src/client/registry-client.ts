@@ -1,15 +1,16 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import type { PluginDefinition } from "@cpg/core";
-import { callListener, createServiceClient, within } from "@cpg/core/extension";
+import { callListener, createServiceClient, REGISTRATION_METADATA, within } from "@cpg/core/extension";
 import { ServiceRegistry } from "@cpg/core/gen/connectplugin/v1/registry_pb";
 import { type BackoffOptions, type Clock, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import { cryptoRandom } from "../selection/crypto-random.ts";
-import { createFollowedTransport, type FollowedTransport } from "./followed-transport.ts";
-import { type KeptRegistration, keepRegistered, type ServiceOffer } from "./kept-registration.ts";
+import { createFollowedTransport } from "./followed-transport.ts";
+import { type KeptRegistration, keepRegistered } from "./kept-registration.ts";
 import { createLinkPauses } from "./link-pauses.ts";
 import type { RegistryLink } from "./registry-link.ts";
 import { resumedWatch, type ServiceViews } from "./resumed-watch.ts";
+import { checkOffer, type ServiceOffer } from "./service-offer.ts";
 
 export interface RegistryClientOptions {
   /** URL under which the host reaches this plugin, for `register`: `server.publicUrl`. Default: each offer says its own. */
@@ -18,7 +19,12 @@ export interface RegistryClientOptions {
   readonly attemptMs?: number | undefined;
   /** Delays while the host is away. Default: from 100 ms to 10 s, jitter "equal". */
   readonly backoff?: BackoffOptions | undefined;
-  /** Hears that the host no longer takes a registration; it is offered again. Default: nobody. */
+  /**
+   * Under hosts that cannot tell that they were restarted, such as those of connect-plugin-go: time between two looks
+   * whether they still have what was registered, in ms. Default 10 000.
+   */
+  readonly checkMs?: number | undefined;
+  /** Hears that the host no longer takes a registration; it is offered again. What it throws is dropped. Default: nobody. */
   readonly onRefused?: ((type: string, error: ConnectError) => void) | undefined;
   readonly clock?: Clock | undefined;
   /** Source of jitter, at least 0 and less than 1. */
@@ -60,27 +66,39 @@ export interface RegistryClient extends AsyncDisposable {
   /**
    * Offers a service besides those that `serve` registers by itself, and keeps it registered: over restarts of the host,
    * new identities and leases.
-   * @throws {ConnectError} what the host refuses; `deadline_exceeded` when it is away all the time. {RangeError} for a bad
-   * `leaseMs` or `timeoutMs`.
+   * @throws {ConnectError} what the host refuses; `deadline_exceeded` when it is away all the time; `unavailable` when the
+   * link is closed. The reason of `signal`. {RangeError} for a bad `leaseMs`, `weight` or `timeoutMs`. Nothing stays
+   * registered then.
    */
   register(offer: ServiceOffer, options?: RegisterOptions): Promise<KeptRegistration>;
-  /** @throws {ConnectError} `not_found`; `unavailable` while the link is down or no provider is healthy. */
+  /**
+   * One provider, of the host's choice.
+   * @throws {ConnectError} `not_found`; `unavailable` while the link is down or no provider is healthy.
+   */
   discover(type: string, options?: DiscoverOptions): Promise<DiscoveredService>;
   /**
    * What becomes of a service type: its present state, then each change, or the newest for a slow reader. Goes on after
-   * breaks of the connection; ends when its reader leaves.
-   * @throws {ConnectError} to the reader: what the host refuses, `unavailable` when the link is closed. The reason of `signal`.
+   * breaks of the connection, without a gap or with a view that has `restarted`; ends when its reader leaves.
+   * @throws {ConnectError} to the reader: what the host refuses, `unavailable` when the link is closed, `canceled` when the
+   * client is. The reason of `signal`.
    */
   watch(type: string, options?: { readonly signal?: AbortSignal | undefined }): ServiceViews;
   /**
-   * A typed client of another plugin's service. It follows the registry: calls go to a provider that is there.
+   * A typed client of another plugin's service. It follows the registry: calls go to a provider that is there. Of a host of
+   * ours each call gets the provider that the host's selection picks; with a least version, or under another host, calls
+   * go to one provider until the registry tells of a change or a call fails with `unavailable`, and then to the next. A
+   * call that failed is not sent again: that is for a retry interceptor of the link.
+   * @throws {TypeError} for a type that is no segment of a path.
    * @example const log = registry.service(logger); await log.log({ level: "info", message: "hello" });
    */
   service<Service extends DescService>(
     plugin: PluginDefinition<string, Service>,
     options?: ServiceOptions,
   ): Client<Service>;
-  /** Takes back what `register` registered, and ends watches. Never fails. Idempotent. */
+  /**
+   * Takes back what `register` registered, and ends watches; calls fail with `canceled` from now on. Never fails.
+   * Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -89,20 +107,44 @@ export interface RegistryClient extends AsyncDisposable {
  * @throws {RangeError} naming the option.
  */
 export function registryClient(link: RegistryLink, options: RegistryClientOptions = {}): RegistryClient {
-  const { baseUrl, attemptMs = 10_000, clock = systemClock, random = cryptoRandom, onRefused = () => {} } = options;
-  if (!(attemptMs > 0)) throw new RangeError(`attemptMs must be greater than 0, got ${attemptMs}`);
-  const backoff = resolveBackoffOptions({ jitter: "equal", ...options.backoff });
+  const { baseUrl, attemptMs, checkMs, backoff, onRefused, clock, random } = resolveOptions(options);
   const registry = createClient(ServiceRegistry, link.transport);
   const registrations = new Set<KeptRegistration>();
-  const followed = new Map<string, FollowedTransport>();
+  const followed = new Map<string, Transport>();
   const closing = new AbortController();
   const pauses = () => createLinkPauses({ link, backoff, random, clock });
+  const place = () => (baseUrl === undefined ? {} : { [REGISTRATION_METADATA.baseUrl]: baseUrl });
 
+  const begin = (offer: ServiceOffer) => {
+    const begun = keepRegistered({
+      offer,
+      registry,
+      link,
+      pauses: pauses(),
+      clock,
+      place,
+      attemptMs,
+      checkMs,
+      onRefused: (error) =>
+        callListener(
+          () => onRefused(offer.type, error),
+          () => {}, // whoever observes must not break what is observed
+        ),
+      onEnd: (ended) => void registrations.delete(ended),
+    });
+    registrations.add(begun.registration);
+    return begun;
+  };
   const discover = async (type: string, { minVersion = "", signal }: DiscoverOptions): Promise<DiscoveredService> => {
+    closing.signal.throwIfAborted();
     const request = { serviceType: type, minVersion };
-    const answer = await registry.discoverService(request, { ...(signal && { signal }), timeoutMs: attemptMs });
-    const { providerId = "", version = "", endpointUrl = "", metadata = {} } = answer.endpoint ?? {};
-    return { providerId, version, endpointUrl, metadata: { ...metadata }, single: answer.singleProvider };
+    const { endpoint, singleProvider } = await registry.discoverService(request, {
+      ...(signal && { signal }),
+      timeoutMs: attemptMs,
+    });
+    if (endpoint === undefined) throw new ConnectError(`the host found ${type}, but not where`, Code.Internal);
+    const { providerId, version, endpointUrl, metadata } = endpoint;
+    return { providerId, version, endpointUrl, metadata: { ...metadata }, single: singleProvider };
   };
   const watch = (type: string, signal?: AbortSignal): ServiceViews =>
     resumedWatch({
@@ -114,60 +156,45 @@ export function registryClient(link: RegistryLink, options: RegistryClientOption
 
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    closing.abort(new ConnectError("the registry client is closed"));
-    for (const { close } of followed.values()) close();
+    closing.abort(new ConnectError("the registry client is closed", Code.Canceled));
     followed.clear();
-    await Promise.all([...registrations].map((registration) => registration.unregister()));
-    registrations.clear();
+    await Promise.all(Array.from(registrations, (registration) => registration.unregister()));
   };
 
   const client: RegistryClient = {
     async register(offer, { timeoutMs = 10_000, signal } = {}) {
       if (!(timeoutMs > 0)) throw new RangeError(`timeoutMs must be greater than 0, got ${timeoutMs}`);
+      checkOffer(offer);
       closing.signal.throwIfAborted();
-      const registration = await within(
-        clock,
-        timeoutMs,
-        (abort) =>
-          keepRegistered(
-            {
-              offer: { baseUrl, ...offer },
-              registry,
-              link,
-              pauses: pauses(),
-              attemptMs,
-              onRefused: (error) =>
-                callListener(
-                  () => onRefused(offer.type, error),
-                  () => {},
-                ),
-              onEnd: (ended) => void registrations.delete(ended),
-            },
-            abort,
-          ),
-        () => tooLate(offer.type, timeoutMs),
-        signal,
-      );
-      registrations.add(registration);
-      return registration;
+      signal?.throwIfAborted();
+      const begun = begin(offer);
+      const late = () => tooLate(offer.type, timeoutMs, begun.lastError);
+      try {
+        await within(clock, timeoutMs, () => begun.accepted, late, signal);
+      } catch (reason) {
+        void begun.registration.unregister();
+        throw reason;
+      }
+      return begun.registration;
     },
     discover: (type, discoverOptions = {}) => discover(type, discoverOptions),
     watch: (type, { signal } = {}) => watch(type, signal),
     service(plugin, { type = typeOf(plugin), minVersion = "" } = {}) {
       closing.signal.throwIfAborted();
       const key = `${type} ${minVersion}`;
-      let follower = followed.get(key);
-      if (follower === undefined) {
-        follower = createFollowedTransport({
+      const transport =
+        followed.get(key) ??
+        createFollowedTransport({
           type,
           minVersion,
           link,
-          discover: async () => (await discover(type, { minVersion })).endpointUrl,
+          clock,
+          discover: () => discover(type, { minVersion }),
           watch: (signal) => watch(type, signal),
+          closed: closing.signal,
         });
-        followed.set(key, follower);
-      }
-      return createServiceClient(plugin.service, follower.transport);
+      followed.set(key, transport);
+      return createServiceClient(plugin.service, transport);
     },
     close() {
       closed ??= close();
@@ -178,10 +205,24 @@ export function registryClient(link: RegistryLink, options: RegistryClientOption
   return client;
 }
 
+/** @throws {RangeError} naming the option. */
+function resolveOptions(options: RegistryClientOptions) {
+  const { baseUrl, attemptMs = 10_000, checkMs = 10_000, onRefused = () => {} } = options;
+  const { clock = systemClock, random = cryptoRandom } = options;
+  for (const [name, ms] of Object.entries({ attemptMs, checkMs })) {
+    if (!(Number.isFinite(ms) && ms > 0))
+      throw new RangeError(`${name} must be a number of ms greater than 0, got ${ms}`);
+  }
+  const backoff = resolveBackoffOptions({ ...options.backoff, jitter: options.backoff?.jitter ?? "equal" });
+  return { baseUrl, attemptMs, checkMs, backoff, onRefused, clock, random };
+}
+
 function typeOf({ name, servicePath, provides }: PluginDefinition): string {
   return provides.find(({ path }) => path === servicePath)?.type ?? name;
 }
 
-function tooLate(type: string, timeoutMs: number): ConnectError {
-  return new ConnectError(`the host did not take ${type} within ${timeoutMs} ms`, Code.DeadlineExceeded);
+function tooLate(type: string, timeoutMs: number, lastError: ConnectError | undefined): ConnectError {
+  const why = lastError === undefined ? "" : ` (last error: ${lastError.message})`;
+  const message = `the host did not take ${type} within ${timeoutMs} ms${why}`;
+  return new ConnectError(message, Code.DeadlineExceeded, undefined, undefined, lastError);
 }

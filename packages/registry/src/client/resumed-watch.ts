@@ -72,17 +72,18 @@ async function* follow(
         epoch: seen?.epoch ?? "",
       };
       for await (const event of open(order, signal)) {
-        pauses.reset();
         const view = viewFromWire(type, event);
         // A host that cannot resume begins with what may be known already.
         const isKnown = seen !== undefined && !view.restarted && sameBasics(seen, view) && sameView(seen, view);
         seen = view;
-        if (!isKnown) yield view;
+        if (isKnown) continue;
+        pauses.reset(); // not before there is news: a host may end each stream after its first event
+        yield view;
       }
     } catch (reason) {
       signal.throwIfAborted();
       if (final.has(ConnectError.from(reason).code)) throw reason;
     }
-    await pauses.wait(signal);
+    await pauses.retry(signal);
   }
 }
