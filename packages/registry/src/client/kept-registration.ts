@@ -1,7 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { LinkIdentity } from "@cpg/core";
-import { within } from "@cpg/core/extension";
 import type { ServiceRegistry } from "@cpg/core/gen/connectplugin/v1/registry_pb";
 import type { Clock } from "@cpg/resilience";
 import type { LinkPauses } from "./link-pauses.ts";
@@ -14,8 +13,8 @@ export interface KeptRegistration extends AsyncDisposable {
   /** Undefined while the host does not have it, as far as is known. */
   readonly registrationId: string | undefined;
   /**
-   * Takes it back. Never fails: what a host that is away does not hear within the bound of a call, it will notice.
-   * Idempotent.
+   * Takes it back, within the bound of a call. Never fails: a host that is away is told when it is back, as long as the
+   * link lives and it still knows this identity. Idempotent.
    */
   unregister(): Promise<void>;
 }
@@ -92,14 +91,7 @@ export function keepRegistered(options: KeptRegistrationOptions): BegunRegistrat
     isAccepted = true;
     accept();
     // Other hosts than ours keep what was registered before, beside it.
-    if (former !== undefined && former.id !== registrationId && !tracksIdentities(link)) await takeBackOnce(former.id);
-  };
-  const takeBackOnce = async (registrationId: string): Promise<void> => {
-    try {
-      await registry.unregisterService({ registrationId }, { timeoutMs: attemptMs });
-    } catch {
-      // It has forgotten it.
-    }
+    if (former !== undefined && former.id !== registrationId) await takeBack(former);
   };
   const check = async (now: HeldRegistration): Promise<void> => {
     held = { ...now, checkAtMs: clock.monotonic() + checkMs };
@@ -140,33 +132,30 @@ export function keepRegistered(options: KeptRegistrationOptions): BegunRegistrat
   // Stopped, refused, or the link is closed.
   const kept = keep(stopping.signal).catch(refuse);
 
-  /** Until the host has heard it, or has nothing to hear. */
-  const takeBack = async ({ id, identity }: HeldRegistration, signal: AbortSignal): Promise<void> => {
-    for (;;) {
-      await pauses.whenUp(signal);
-      const isMine = link.identity !== undefined && sameIdentity(link.identity, identity);
-      if (!isMine && tracksIdentities(link)) return;
-      try {
-        await registry.unregisterService({ registrationId: id }, { signal, timeoutMs: attemptMs });
-        return;
-      } catch (reason) {
-        signal.throwIfAborted();
-        if (refusals.has(ConnectError.from(reason).code)) return;
-      }
-      await pauses.retry(signal);
+  /** Whether the host has heard it, or has nothing to hear. */
+  const takeBack = async ({ id, identity }: HeldRegistration): Promise<boolean> => {
+    const isMine = link.identity !== undefined && sameIdentity(link.identity, identity);
+    if (!isMine && tracksIdentities(link)) return true;
+    try {
+      await registry.unregisterService({ registrationId: id }, { timeoutMs: attemptMs });
+      return true;
+    } catch (reason) {
+      return refusals.has(ConnectError.from(reason).code);
     }
+  };
+  const takeBackLater = async (last: HeldRegistration): Promise<void> => {
+    const { signal } = new AbortController();
+    do {
+      await pauses.retry(signal);
+    } while (!(await takeBack(last)));
   };
   let ending: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     stopping.abort(new ConnectError(`the offer of ${offer.type} was taken back`, Code.Canceled));
     await kept;
     const last = held;
-    try {
-      if (last !== undefined) await within(clock, attemptMs, (signal) => takeBack(last, signal), notHeard);
-    } catch {
-      // The host is away: it will notice by itself.
-    }
     held = undefined;
+    if (last !== undefined && !(await takeBack(last))) takeBackLater(last).catch(() => {}); // the link is closed
     onEnd(registration);
   };
   const registration: KeptRegistration = {
@@ -191,8 +180,4 @@ export function keepRegistered(options: KeptRegistrationOptions): BegunRegistrat
 
 function renewAfter(leaseMs: number): number {
   return Math.max(leaseMs * renewShare, minRenewMs);
-}
-
-function notHeard(): ConnectError {
-  return new ConnectError("the host did not hear it", Code.DeadlineExceeded);
 }
