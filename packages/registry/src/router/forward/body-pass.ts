@@ -15,23 +15,20 @@ export interface BodySource {
   resume(): void;
 }
 
-/** Chunks are put together up to this size. */
-const maxJoinedBytes = 16 * 1024;
-
 /**
- * One direction of a call: passes a body on as it comes, and lets its source wait while its sink is full.
+ * One direction of a call: passes a body on as it comes, and lets its source wait while its sink is full. It holds one chunk
+ * at most.
  *
- * What comes in one read is held until all of it is here, or until the end that is here already, and goes out as one: small
- * chunks cost by their number. A last chunk and the end travel together, too. Apart they would be two writes to the
- * network, of which Node starts the second once the first is done. Held are at most `maxJoinedBytes`, or one chunk.
+ * That is the last one, so that it travels with the end: apart they would be two writes to the network, of which Node starts
+ * the second once the first is done. Whether a chunk is the last is known if the end is here already; of the first, which
+ * often is the only one, it is found out by holding it until all that came with it has been looked at. The others are passed
+ * on at once: put together they would cost more than Node needs to write them one by one.
  */
 export class BodyPass {
   readonly #source: BodySource;
   readonly #sink: BodySink;
   #held: Buffer | undefined;
-  #more: Buffer[] | undefined;
-  #heldBytes = 0;
-  #scheduled = false;
+  #first = true;
   #stopped = false;
 
   constructor(source: BodySource, sink: BodySink) {
@@ -42,22 +39,25 @@ export class BodyPass {
   /** What the source gives. */
   data(chunk: Buffer): void {
     if (this.#stopped) return;
-    if (this.#heldBytes + chunk.length > maxJoinedBytes) this.#flush();
-    if (this.#held === undefined) this.#held = chunk;
-    else if (this.#more === undefined) this.#more = [chunk];
-    else this.#more.push(chunk);
-    this.#heldBytes += chunk.length;
-    // With the end here, that comes next.
-    if (this.#scheduled || this.#source.arrived) return;
-    this.#scheduled = true;
-    afterBatch(() => this.#onBatchOver());
+    this.#flush();
+    if (this.#source.arrived) {
+      this.#held = chunk;
+    } else if (this.#first) {
+      this.#held = chunk;
+      afterBatch(() => this.#onBatchOver());
+    } else {
+      this.#write(chunk);
+    }
+    this.#first = false;
   }
 
   /** The source has ended. */
   end(trailers: readonly string[]): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#sink.end(this.#take(), trailers);
+    const last = this.#held;
+    this.#held = undefined;
+    this.#sink.end(last, trailers);
   }
 
   /** The sink has room again. */
@@ -68,25 +68,22 @@ export class BodyPass {
   /** Nothing more is passed. */
   stop(): void {
     this.#stopped = true;
-    this.#take();
+    this.#held = undefined;
   }
 
   #onBatchOver(): void {
-    this.#scheduled = false;
+    // With the end here, that comes next.
     if (!this.#stopped && !this.#source.arrived) this.#flush();
   }
 
   #flush(): void {
-    const chunk = this.#take();
-    if (chunk !== undefined && !this.#sink.write(chunk)) this.#source.pause();
+    const chunk = this.#held;
+    if (chunk === undefined) return;
+    this.#held = undefined;
+    this.#write(chunk);
   }
 
-  #take(): Buffer | undefined {
-    const held = this.#held;
-    const taken = this.#more === undefined || held === undefined ? held : Buffer.concat([held, ...this.#more]);
-    this.#held = undefined;
-    this.#more = undefined;
-    this.#heldBytes = 0;
-    return taken;
+  #write(chunk: Buffer): void {
+    if (!this.#sink.write(chunk)) this.#source.pause();
   }
 }
