@@ -16,7 +16,7 @@ export interface ServicePath {
 export const SERVICES_PREFIX = "/services/";
 
 /** Stands in the place of the provider where the host is to choose one. */
-export const ANY_PROVIDER = "-";
+const ANY_PROVIDER = "-";
 
 const badInQuery = /[^!-~]|#/;
 

@@ -28,7 +28,7 @@ export function reportOf(level: HealthLevel, reason = ""): HealthReport {
 }
 
 /** Answers for the sockets at /tmp/{provider}.sock. */
-export function createFakeProbe() {
+function createFakeProbe() {
   const behaviours = new Map<string, Behaviour>();
   const open = new Set<string>();
   const asked: string[] = [];

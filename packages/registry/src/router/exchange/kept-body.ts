@@ -1,5 +1,5 @@
 /** Bytes of a body that are kept, so that a request that reached nobody can be sent to another provider. */
-export const MAX_KEPT_BYTES = 64 * 1024;
+const MAX_KEPT_BYTES = 64 * 1024;
 
 const none: readonly Buffer[] = [];
 
