@@ -263,6 +263,17 @@ describe("a watch of addresses", () => {
     dns.zone.set(`A ${name}`, [a(name, "10.0.0.2")]);
     await dns.clock.advance(4_000);
     expect(await next).toEqual(["http://10.0.0.2:80"]);
+
+    // The next time it begins with short pauses again.
+    dns.zone.set(`A ${name}`, "SERVFAIL");
+    const later = lists.next();
+    await dns.whenPaused(7);
+    await dns.clock.advance(60_000);
+    await dns.whenPaused(8);
+    expect(dns.pauses[7]).toBeLessThanOrEqual(1_000);
+    dns.zone.set(`A ${name}`, [a(name, "10.0.0.3")]);
+    await dns.clock.advance(1_000);
+    expect(await later).toEqual(["http://10.0.0.3:80"]);
   });
 
   it("ends with the reason of its signal, also while it looks up", async () => {

@@ -62,10 +62,9 @@ export function dnsEndpoints(options: DnsEndpointsOptions): EndpointDiscovery {
     let told: string | undefined;
     for (;;) {
       signal.throwIfAborted();
-      const startedMs = clock.monotonic();
       const found = await look(signal).catch((reason) => report(reason, signal));
       if (found?.freshMs !== undefined) pauses.reset();
-      const dueMs = startedMs + (found?.freshMs ?? pauses.next());
+      const dueMs = clock.monotonic() + (found?.freshMs ?? pauses.next());
       if (found !== undefined && found.facts !== told) {
         told = found.facts;
         yield found.endpoints;

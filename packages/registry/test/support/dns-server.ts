@@ -1,6 +1,6 @@
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Answer, decode, encode, type Packet, streamEncode } from "dns-packet";
 
 /** What a question gets: records; a failure; or nothing at all. */
@@ -34,6 +34,7 @@ export async function startDnsServer() {
   const exists = (name = ""): boolean => [...zone.keys()].some((key) => key.endsWith(` ${name.toLowerCase()}`));
 
   const udp = createSocket("udp4");
+  udp.on("error", () => {}); // of a port that is taken; whoever binds hears of it
   udp.on("message", (message, { port, address }) => {
     const answer = answerTo(decode(message));
     if (answer === undefined) return;
@@ -41,9 +42,6 @@ export async function startDnsServer() {
     const cut = () => encode({ ...answer, flags: (answer.flags ?? 0) | truncated, answers: [] });
     udp.send(whole.length > maxUdpBytes ? cut() : whole, port, address);
   });
-  udp.bind(0, "127.0.0.1");
-  await once(udp, "listening");
-  const { port } = udp.address();
 
   const sockets = new Set<Socket>();
   const tcp = createServer((socket) => {
@@ -61,8 +59,7 @@ export async function startDnsServer() {
       }
     });
   });
-  tcp.listen(port, "127.0.0.1");
-  await once(tcp, "listening");
+  const port = await listenOnBoth(tcp, udp);
 
   return {
     zone,
@@ -83,6 +80,24 @@ export async function startDnsServer() {
       await Promise.all([once(tcp, "close"), once(udp, "close")]);
     },
   };
+}
+
+/** The port. One that is free for TCP need not be so for UDP: then it takes another one. */
+async function listenOnBoth(tcp: Server, udp: UdpSocket): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    tcp.listen(0, "127.0.0.1");
+    await once(tcp, "listening");
+    const { port } = tcp.address() as AddressInfo;
+    udp.bind(port, "127.0.0.1");
+    try {
+      await once(udp, "listening");
+      return port;
+    } catch (reason) {
+      if (attempt === 10) throw reason;
+      tcp.close();
+      await once(tcp, "close");
+    }
+  }
 }
 
 export function a(name: string, address: string, ttl = 60): Answer {
