@@ -2,13 +2,12 @@ import {
   Code,
   ConnectError,
   type ContextKey,
-  type ContextValues,
   createContextKey,
-  createContextValues,
   type Interceptor,
   type Transport,
 } from "@connectrpc/connect";
 import { HEADER } from "../protocol/constants.ts";
+import { withContextValue } from "./with-context-value.ts";
 
 /** What one call travels on, and under which identity. */
 export interface CallIdentity {
@@ -33,7 +32,7 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
       const identity = current();
       const headers = new Headers(header);
       setCredentials(headers, identity);
-      const values = withIdentity(contextValues, identity);
+      const values = withContextValue(contextValues, identityKey, identity);
       try {
         return await identity.transport.unary(method, signal, timeoutMs, headers, input, values);
       } catch (reason) {
@@ -45,7 +44,7 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
       const identity = current();
       const headers = new Headers(header);
       setCredentials(headers, identity);
-      const values = withIdentity(contextValues, identity);
+      const values = withContextValue(contextValues, identityKey, identity);
       try {
         const response = await identity.transport.stream(method, signal, timeoutMs, headers, input, values);
         return { ...response, message: observed(response.message, (reason) => look(identity, reason)) };
@@ -77,24 +76,6 @@ export const keepCredentials: Interceptor = (next) => (request) => {
 function setCredentials(header: Headers, { runtimeId, runtimeToken }: CallIdentity): void {
   header.set(HEADER.runtimeId, runtimeId);
   header.set(HEADER.authorization, `Bearer ${runtimeToken}`);
-}
-
-/** The caller's values, which stay as they are, and the identity. */
-function withIdentity(values: ContextValues = createContextValues(), identity: CallIdentity): ContextValues {
-  const own = createContextValues().set(identityKey, identity);
-  const of = (key: ContextKey<unknown>) => (key.id === identityKey.id ? own : values);
-  const merged: ContextValues = {
-    get: (key) => of(key).get(key),
-    set(key, value) {
-      of(key).set(key, value);
-      return merged;
-    },
-    delete(key) {
-      of(key).delete(key);
-      return merged;
-    },
-  };
-  return merged;
 }
 
 async function* observed<T>(

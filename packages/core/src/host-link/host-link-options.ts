@@ -112,6 +112,8 @@ export interface HostLink extends AsyncDisposable {
   transportTo(prefix: string): Transport;
   /** What the host announced of itself when it shook hands; empty as long as no host knows this plugin. */
   readonly hostMetadata: Readonly<Record<string, string>>;
+  /** What a registration has to tell of where this plugin is; read it for each. Empty while it does not listen. */
+  readonly registrationMetadata: Readonly<Record<string, string>>;
   /** Begins, once the plugin listens. A managed plugin waits for `setIdentity` all the same. Idempotent. */
   start(): void;
   /** Takes over the identity that the host gave, in place of any other. False: the link is closed. @throws {TypeError} for a malformed host URL. */

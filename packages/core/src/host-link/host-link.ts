@@ -24,6 +24,7 @@ import { keepAlive } from "./keep-alive.ts";
 import { linkDown } from "./link-error.ts";
 import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
 import { openHostSession } from "./open-host-session.ts";
+import { registrationMetadata } from "./registration-metadata.ts";
 import { createRoutedTransport } from "./routed-transport.ts";
 
 export type {
@@ -237,6 +238,9 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     transportTo: (prefix) => createRoutedTransport(transport, prefix),
     get hostMetadata() {
       return knownSession(state)?.hostMetadata ?? {};
+    },
+    get registrationMetadata() {
+      return registrationMetadata(resolved);
     },
     get state() {
       return state.kind;

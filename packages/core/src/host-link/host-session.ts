@@ -8,11 +8,11 @@ import { ServiceRegistry } from "../gen/connectplugin/v1/registry_pb.ts";
 import { RuntimeService } from "../gen/cpg/runtime/v1/runtime_pb.ts";
 import type { PluginHealth } from "../health/plugin-health.ts";
 import { within } from "../internal/bounded.ts";
-import { REGISTRATION_METADATA } from "../protocol/constants.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
 import type { HostAddress } from "./host-connections.ts";
 import type { HostLinkEvent } from "./host-link-options.ts";
 import { failureOf } from "./link-error.ts";
+import { registrationMetadata } from "./registration-metadata.ts";
 
 /** Part of its life after which an identity that cannot be renewed is replaced. */
 const refreshShare = 0.8;
@@ -152,7 +152,7 @@ export function createHostSession(options: HostSessionOptions): HostSession {
 
     async register(signal) {
       incomplete = false;
-      const metadata = whereToCall(options.baseUrl(), options.httpVersions());
+      const metadata = registrationMetadata(options);
       for (const service of provides) {
         if (withdrawn || registrations.has(service)) continue;
         const { type, version, path = "" } = service;
@@ -239,13 +239,6 @@ export function createHostSession(options: HostSessionOptions): HostSession {
       if (failureOf(error) !== "refused") throw error;
     }
   }
-}
-
-/** Metadata of a registration. */
-function whereToCall(baseUrl: string, httpVersions: string): Record<string, string> {
-  if (baseUrl === "") return {};
-  const url = { [REGISTRATION_METADATA.baseUrl]: baseUrl };
-  return httpVersions === "" ? url : { ...url, [REGISTRATION_METADATA.httpVersions]: httpVersions };
 }
 
 function noAnswer(attemptMs: number): ConnectError {

@@ -1,10 +1,5 @@
-import {
-  type ContextKey,
-  createContextKey,
-  createContextValues,
-  type Interceptor,
-  type Transport,
-} from "@connectrpc/connect";
+import { type ContextKey, createContextKey, type Interceptor, type Transport } from "@connectrpc/connect";
+import { withContextValue } from "./with-context-value.ts";
 
 /** Set on calls that the host passes on to another plugin. */
 const prefixKey: ContextKey<string | undefined> = createContextKey<string | undefined>(undefined, {
@@ -19,14 +14,14 @@ const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)+$/;
  * @throws {TypeError} for a prefix that is no path of plain segments.
  */
 export function createRoutedTransport(transport: Transport, prefix: string): Transport {
-  if (!prefixPattern.test(prefix) || prefix.includes("/..") || prefix.includes("/./")) {
+  if (!prefixPattern.test(prefix) || prefix.includes("/..") || `${prefix}/`.includes("/./")) {
     throw new TypeError(`prefix must be a path such as /services/logger/-, got ${JSON.stringify(prefix)}`);
   }
   return {
-    unary: (method, signal, timeoutMs, header, input, values = createContextValues()) =>
-      transport.unary(method, signal, timeoutMs, header, input, values.set(prefixKey, prefix)),
-    stream: (method, signal, timeoutMs, header, input, values = createContextValues()) =>
-      transport.stream(method, signal, timeoutMs, header, input, values.set(prefixKey, prefix)),
+    unary: (method, signal, timeoutMs, header, input, values) =>
+      transport.unary(method, signal, timeoutMs, header, input, withContextValue(values, prefixKey, prefix)),
+    stream: (method, signal, timeoutMs, header, input, values) =>
+      transport.stream(method, signal, timeoutMs, header, input, withContextValue(values, prefixKey, prefix)),
   };
 }
 
