@@ -8,12 +8,25 @@ import { EndOfStream } from "./end-of-stream.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { KeptBody } from "./kept-body.ts";
 import { resetStream } from "./reset-stream.ts";
+import {
+  closeRequest,
+  onClose,
+  onData,
+  onDrain,
+  onEnd,
+  onFinish,
+  onTrailers,
+  onWantTrailers,
+  ownStream,
+  type StreamOwner,
+} from "./stream-owner.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants;
 
 const lastOfAnswer = { endStream: true };
 const trailedAnswer = { waitForTrailers: true };
 const noTrailers: readonly string[] = [];
+const noListeners: readonly never[] = [];
 /** More than a caller can have sent before it saw the end of its answer. */
 const maxDiscardedBytes = 1024 * 1024;
 
@@ -27,7 +40,7 @@ export function createHttp2Exchange(
 }
 
 /** A class with listeners that all streams share: closures for each call were half of the router's own cost. */
-class Http2Exchange implements Exchange, CallerStream {
+class Http2Exchange implements Exchange, CallerStream, StreamOwner {
   readonly httpVersion = "2.0";
   readonly method: string;
   readonly target: string;
@@ -58,8 +71,7 @@ class Http2Exchange implements Exchange, CallerStream {
     this.contentType = headers["content-type"] ?? "";
     this.#stream = stream;
     this.#end = new EndOfStream(stream, stream.endAfterHeaders || stream.state.remoteClose === 1);
-    const carried: CarriedStream = stream;
-    carried[owner] = this;
+    ownStream(stream, this);
     stream.on("trailers", onTrailers);
     stream.on("close", onClose);
     // Of a caller that gives up with NO_ERROR while nobody reads, there is no "close" as yet.
@@ -265,45 +277,6 @@ class Http2Exchange implements Exchange, CallerStream {
   closeRequest(): void {
     if (!this.#stream.readableEnded) this.#stream.close(NGHTTP2_NO_ERROR);
   }
-}
-
-const owner: unique symbol = Symbol("exchange");
-const noListeners: readonly never[] = [];
-
-interface CarriedStream extends ServerHttp2Stream {
-  [owner]?: Http2Exchange;
-}
-
-function onTrailers(this: CarriedStream, _headers: IncomingHttpHeaders, _flags: number, raw: string[]): void {
-  this[owner]?.receiveTrailers(raw);
-}
-
-function onClose(this: CarriedStream): void {
-  this[owner]?.settle();
-}
-
-function onData(this: CarriedStream, chunk: Buffer): void {
-  this[owner]?.receive(chunk);
-}
-
-function onEnd(this: CarriedStream): void {
-  this[owner]?.receiveEnd();
-}
-
-function onDrain(this: CarriedStream): void {
-  this[owner]?.drained();
-}
-
-function onWantTrailers(this: CarriedStream): void {
-  this[owner]?.sendTrailers();
-}
-
-function onFinish(this: CarriedStream): void {
-  setImmediate(closeRequest, this[owner]);
-}
-
-function closeRequest(exchange: Http2Exchange | undefined): void {
-  exchange?.closeRequest();
 }
 
 function ignore(): void {}

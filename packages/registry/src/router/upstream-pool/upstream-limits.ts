@@ -27,7 +27,7 @@ export function resolveForwarderLimits(limits: ForwarderLimits = {}): ResolvedFo
   const { connectTimeoutMs = 5_000, maxSessions = 16, maxStreamsPerSession = 1_000, maxSockets = 256 } = limits;
   const { idleTimeoutMs = 60_000, pingIntervalMs = 20_000, pingTimeoutMs = 15_000, maxHeaderBytes = 65_536 } = limits;
   check("connectTimeoutMs", connectTimeoutMs, 1, maxTimerMs);
-  check("maxSessions", maxSessions, 1, 1_000);
+  check("maxSessions", maxSessions, 1, 10_000);
   check("maxStreamsPerSession", maxStreamsPerSession, 1, 100_000);
   check("maxSockets", maxSockets, 1, 65_535);
   check("idleTimeoutMs", idleTimeoutMs, 1, maxTimerMs);
