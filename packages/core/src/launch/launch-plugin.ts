@@ -204,5 +204,6 @@ export async function launchPlugin<const Plugins extends PluginSet>(
       await launched.stop();
     },
   };
-  return hideProperty(launched, "controlToken");
+  // Descriptors of services cannot be written as JSON.
+  return hideProperty(hideProperty(launched, "controlToken"), "plugins");
 }
