@@ -13,7 +13,7 @@ import { resumedWatch, type ServiceViews } from "./resumed-watch.ts";
 import { checkOffer, type ServiceOffer } from "./service-offer.ts";
 
 export interface RegistryClientOptions {
-  /** URL under which the host reaches this plugin, for `register`: `server.publicUrl`. Default: each offer says its own. */
+  /** URL under which the host reaches this plugin, for `register`. Default: that of the link, the server's own. */
   readonly baseUrl?: string | undefined;
   /** Bound on each call of the client's own, in ms. Default 10 000. */
   readonly attemptMs?: number | undefined;
@@ -113,7 +113,8 @@ export function registryClient(link: RegistryLink, options: RegistryClientOption
   const followed = new Map<string, Transport>();
   const closing = new AbortController();
   const pauses = () => createLinkPauses({ link, backoff, random, clock });
-  const place = () => (baseUrl === undefined ? {} : { [REGISTRATION_METADATA.baseUrl]: baseUrl });
+  const place = () =>
+    baseUrl === undefined ? link.registrationMetadata : { [REGISTRATION_METADATA.baseUrl]: baseUrl };
 
   const begin = (offer: ServiceOffer) => {
     const begun = keepRegistered({

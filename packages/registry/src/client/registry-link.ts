@@ -4,7 +4,14 @@ import { SERVER_METADATA } from "@cpg/core/extension";
 /** What a registry client needs of a plugin's link to its host: `server.link`. */
 export type RegistryLink = Pick<
   HostLink,
-  "transport" | "transportTo" | "hostMetadata" | "identity" | "onIdentityChange" | "state" | "whenLinked"
+  | "transport"
+  | "transportTo"
+  | "hostMetadata"
+  | "registrationMetadata"
+  | "identity"
+  | "onIdentityChange"
+  | "state"
+  | "whenLinked"
 >;
 
 /** Whether calls reach the host now, as far as is known. */
