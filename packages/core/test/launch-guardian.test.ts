@@ -111,12 +111,13 @@ describe("the guardian", { timeout: 30_000 }, () => {
 
   it.skipIf(process.platform !== "linux")("finds a process whose number its host did not live to tell", async () => {
     await using witness = await createWitness();
-    const env = { WITNESS: witness.path, MARK: "m1" };
+    const mark = `m${process.pid}`; // another run of this test may look for its own
+    const env = { WITNESS: witness.path, MARK: mark };
     const guardian = spawn(process.execPath, [guardianProgram], { detached: true, stdio: ["pipe", "pipe", "inherit"] });
     const started = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
     try {
       await Promise.all([once(guardian.stdout, "data"), witness.arrived("plugin")]);
-      guardian.stdin.end("?MARK=m1\n");
+      guardian.stdin.end(`?MARK=${mark}\n`);
       await witness.left("plugin");
       expect(await once(guardian, "exit")).toEqual([0, null]);
     } finally {

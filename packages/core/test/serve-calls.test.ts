@@ -153,7 +153,7 @@ describe.each(cases.filter(({ httpVersion }) => httpVersion === "2"))(
 );
 
 describe.each(httpVersions)("HTTP/%s under load", (httpVersion) => {
-  it("answers 1,000 concurrent calls, each its own", async () => {
+  it("answers 1,000 concurrent calls, each its own", { timeout: 60_000 }, async () => {
     await using started = await start({ network: "tcp", httpVersion, protocol: "connect" });
     const calls = Array.from({ length: 1_000 }, (_, count) => started.call.unary({ count }));
     const counts = (await Promise.all(calls)).map(({ count }) => count);
