@@ -410,6 +410,22 @@ describe("a caller of plain sockets", () => {
     expect(answer.endsWith("\r\n\r\nold")).toBe(true);
   });
 
+  it("whose body is coded in more ways than in chunks is refused, as is such an answer", async () => {
+    let requests = 0;
+    await using provider = await startHttp1Provider((_request, response) => {
+      requests++;
+      response.writeHead(200, { "transfer-encoding": "gzip, chunked", connection: "close" }).end("x");
+    });
+    await using host = await startCarryingHost({ upstreams: [provider.upstream] });
+    const head = "POST /to/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\n";
+    const refused = await talk(host.port, `${head}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n`);
+    expect(refused).toMatch(/^HTTP\/1\.1 502/);
+    expect(await host.nextEnd()).toMatchObject({ kind: "unsent", cause: "request" });
+    expect(requests).toBe(0);
+    expect(await talk(host.port, `${head}content-length: 0\r\n\r\n`)).toMatch(/^HTTP\/1\.1 502/);
+    expect(await host.nextEnd()).toMatchObject({ kind: "lost", cause: "stream" });
+  });
+
   it("that asks for another protocol gets an answer of this one", async () => {
     const seen: string[] = [];
     await using provider = await startHttp1Provider((incoming, response) => {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { encodeError, endUnreadRequest, peerOf } from "@cpg/core/extension";
 import { headerObject } from "../headers/header-object.ts";
 import { withLowerNames } from "../headers/header-value.ts";
-import { http1Head, trailerPairs } from "../headers/http1-headers.ts";
+import { addTrailers, http1Head } from "../headers/http1-headers.ts";
 import type { CallerEvents, CallerStream } from "./caller-stream.ts";
 import { createClosing } from "./closing.ts";
 import type { Exchange } from "./exchange.ts";
@@ -30,8 +30,12 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     closing.settle(response.writableFinished ? "finished" : "aborted", carrying);
   };
   // A response that waits behind another one does not hear of its connection's end.
-  if (socket.destroyed) process.nextTick(settle);
-  else socket.once("close", settle);
+  if (socket.destroyed) {
+    process.nextTick(settle);
+  } else {
+    socket.setMaxListeners(0); // one for each request in line
+    socket.once("close", settle);
+  }
   response.once("close", settle);
   response.on("error", () => {}); // "close" follows
   request.on("error", () => {});
@@ -109,7 +113,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     },
     end(last, trailers) {
       flushing = false;
-      if (trailers.length > 0) response.addTrailers(trailerPairs(trailers));
+      addTrailers(response, trailers);
       // Nobody who has his answer waits for the rest of the request to be read.
       endUnread();
       if (last === undefined) {

@@ -87,10 +87,13 @@ class CarriedCall implements UpstreamEvents {
     const caller = this.#caller;
     const { body } = caller;
     try {
+      checkCoding(this.#exchange);
       this.#upstream = slot.open(headOf(this.#exchange, this.#request, body), this);
     } catch (reason) {
       slot.giveBack();
-      this.#notSent(new UnsentError("request", "the request cannot be written in the provider's HTTP version", reason));
+      this.#notSent(
+        reason instanceof UnsentError ? reason : new UnsentError("request", "the request cannot be passed on", reason),
+      );
       return;
     }
     this.#phase = "sent";
@@ -127,7 +130,12 @@ class CarriedCall implements UpstreamEvents {
   onInform(status: number, headers: readonly string[]): void {
     // To go on, Node's server of HTTP/1.1 has told its caller itself.
     if (this.#phase !== "sent" || (status === 100 && this.#exchange.httpVersion !== "2.0")) return;
-    if (status >= 100 && status < 200 && status !== 101) this.#caller.inform(status, endToEndHeaders(headers));
+    if (status < 100 || status > 199 || status === 101) return;
+    try {
+      this.#caller.inform(status, endToEndHeaders(headers));
+    } catch {
+      // It cannot be written for the caller, who can do without.
+    }
   }
 
   onAnswer(status: number, headers: readonly string[], form: BodyForm): void {
@@ -236,6 +244,13 @@ class CallerSide implements CallerEvents {
   onClosed(end: ExchangeEnd): void {
     this.#call.onCallerClosed(end);
   }
+}
+
+/** Of what codes a body for one connection, RFC 9112, section 7, Node takes off chunks only. */
+function checkCoding({ httpVersion, headers }: Exchange): void {
+  const coding = httpVersion === "2.0" ? undefined : headerValue(headers, "transfer-encoding");
+  if (coding === undefined || coding.toLowerCase() === "chunked") return;
+  throw new UnsentError("request", "a transfer coding other than chunked is not supported");
 }
 
 function headOf(exchange: Exchange, { method, path, headers }: ForwardRequest, body: BodyForm): UpstreamRequest {

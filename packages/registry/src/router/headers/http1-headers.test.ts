@@ -1,5 +1,6 @@
+import { OutgoingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import { http1Head, trailerPairs } from "./http1-headers.ts";
+import { addTrailers, http1Head } from "./http1-headers.ts";
 
 describe("a head of HTTP/1.1", () => {
   const length = ["content-length", "5"];
@@ -59,9 +60,22 @@ describe("a head of HTTP/1.1", () => {
   });
 });
 
-it("trailers are pairs", () => {
-  expect(trailerPairs(["a", "1", "b", "2"])).toEqual([
-    ["a", "1"],
-    ["b", "2"],
-  ]);
+describe("trailers of HTTP/1.1", () => {
+  it("are added as pairs, and repeats stay", () => {
+    const added: unknown[] = [];
+    const message = new OutgoingMessage();
+    message.addTrailers = (trailers) => void added.push(trailers);
+    addTrailers(message, ["a", "1", "a", "2"]);
+    addTrailers(message, []);
+    expect(added).toEqual([
+      [
+        ["a", "1"],
+        ["a", "2"],
+      ],
+    ]);
+  });
+
+  it("that cannot be written are lost, and nothing else is", () => {
+    expect(() => addTrailers(new OutgoingMessage(), ["a b", "1"])).not.toThrow();
+  });
 });

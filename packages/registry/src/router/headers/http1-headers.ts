@@ -1,3 +1,4 @@
+import type { OutgoingMessage } from "node:http";
 import type { BodyForm } from "../exchange/caller-stream.ts";
 import { headerValue } from "./header-value.ts";
 
@@ -33,11 +34,16 @@ export function http1Head(headers: readonly string[], body: BodyForm, mayChunk =
   return { headers: fitting, chunked };
 }
 
-/** As `OutgoingMessage.addTrailers` takes them. */
-export function trailerPairs(trailers: readonly string[]): [string, string][] {
+/** Adds trailers, as far as HTTP/1.1 can write them. `trailers`: names and values in turn. */
+export function addTrailers(message: OutgoingMessage, trailers: readonly string[]): void {
+  if (trailers.length === 0) return;
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < trailers.length; index += 2) {
     pairs.push([trailers[index] ?? "", trailers[index + 1] ?? ""]);
   }
-  return pairs;
+  try {
+    message.addTrailers(pairs);
+  } catch {
+    // What came cannot be written; trailers may be lost on the way, RFC 9110, section 6.5.1.
+  }
 }

@@ -1,7 +1,7 @@
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import type { BodyForm } from "../exchange/caller-stream.ts";
 import { headerValue, withLowerNames } from "../headers/header-value.ts";
-import { http1Head, trailerPairs } from "../headers/http1-headers.ts";
+import { addTrailers, http1Head } from "../headers/http1-headers.ts";
 import { UnsentError } from "./unsent-error.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
 
@@ -72,6 +72,12 @@ export function openHttp1Call(
       failure ??= reason;
     });
     response.once("close", lose);
+    const coding = response.headers["transfer-encoding"];
+    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+      failure = new Error("a transfer coding other than chunked is not supported");
+      call.destroy(failure);
+      return;
+    }
     // What came together with the head is known once it has been parsed, the trailers among it.
     process.nextTick(tellAnswer, response);
   });
@@ -119,7 +125,7 @@ export function openHttp1Call(
     },
     end(last, trailers) {
       written = true;
-      if (chunked && trailers.length > 0) call.addTrailers(trailerPairs(trailers));
+      if (chunked) addTrailers(call, trailers);
       if (last === undefined) call.end();
       else call.end(last);
     },

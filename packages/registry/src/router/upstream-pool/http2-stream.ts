@@ -3,6 +3,7 @@ import { EndOfStream } from "../exchange/end-of-stream.ts";
 import { resetStream } from "../exchange/reset-stream.ts";
 import { headerObject } from "../headers/header-object.ts";
 import type { Http2Connection } from "./http2-connection.ts";
+import { UnsentError } from "./unsent-error.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
@@ -22,7 +23,7 @@ export interface Http2Target {
 
 /**
  * Sends a request on an HTTP/2 connection.
- * @throws {Error} of Node when the head cannot be written; then nothing was sent.
+ * @throws {UnsentError} when the connection is closing. {Error} of Node when the head cannot be written. Nothing was sent then.
  */
 export function openHttp2Stream(
   connection: Http2Connection,
@@ -31,10 +32,13 @@ export function openHttp2Stream(
   events: UpstreamEvents,
 ): UpstreamStream {
   const { body } = request;
+  const { session } = connection;
+  // Since its room was given out.
+  if (session.closed || session.destroyed) throw new UnsentError("unprocessed", "the connection has just been closed");
   const head = [":method", request.method, ":scheme", target.scheme, ":authority", target.authority];
   head.push(":path", request.path, ...request.headers);
   if (request.takesTrailers) head.push("te", "trailers");
-  const stream = connection.session.request(head, body === "none" ? bodyless : body === "data" ? plain : trailed);
+  const stream = session.request(head, body === "none" ? bodyless : body === "data" ? plain : trailed);
   return new Http2UpstreamStream({ stream, connection, target, events, trailed: body === "trailed" });
 }
 
