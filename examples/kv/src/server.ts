@@ -1,5 +1,5 @@
 // The KV plugin as a program. On its own it listens on PORT (default 8080); launched by a host, on what the host says.
-// KV_FILE names the database file (default kv.db in the folder for temporary files).
+// KV_FILE names the database file (default cpg-kv.db in the folder for temporary files); HOST_URL a host to register at.
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@cpg/core";
