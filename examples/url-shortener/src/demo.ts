@@ -1,8 +1,12 @@
 // Starts host, logger, storage and api, each a process of its own, and shows what they do together. --keep leaves them
 // running until Ctrl-C.
+import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createPluginClient } from "@cpg/core";
 import { api } from "@cpg/example-url-shortener-contracts";
 import { type ServiceName, type ServiceProcess, startService } from "./service-process.ts";
@@ -13,14 +17,19 @@ const urls = [
   "https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1",
   "https://github.com/masegraye/connect-plugin-go",
 ];
+const cli = fileURLToPath(new URL("../cli/src/main.ts", import.meta.url));
 const data = mkdtempSync(join(tmpdir(), "cpg-url-shortener-"));
-const running: ServiceProcess[] = [];
-const colour: Record<ServiceName, number> = { host: 36, logger: 33, storage: 35, api: 32 };
+/** What the host says when a URL was shortened and resolved and all of that was logged. */
+const allLogged = [/^call storage -> logger .* ok/, /^call api -> logger .* ok/, /^call api -> logger .* ok/];
+/** In the order of their start. */
+const running = new Map<ServiceName, ServiceProcess>();
+const colour = { host: 36, logger: 33, storage: 35, api: 32, you: 1 };
 const plain = process.env.NO_COLOR !== undefined || !process.stdout.isTTY;
+const interrupted = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]).then(() => "interrupted");
 
-function show(name: ServiceName, line: string): void {
-  const label = name.padEnd(8);
-  console.log(`  ${plain ? label : `\u001b[${colour[name]}m${label}\u001b[0m`} ${line}`);
+function show(who: ServiceName | "you", line: string): void {
+  const label = who.padEnd(8);
+  console.log(`  ${plain ? label : `\u001b[${colour[who]}m${label}\u001b[0m`} ${line}`);
 }
 
 function title(text: string): void {
@@ -28,81 +37,97 @@ function title(text: string): void {
 }
 
 async function start(name: ServiceName, environment: Record<string, string> = {}): Promise<ServiceProcess> {
-  const service = await startService(name, { environment, onLine: show });
-  running.push(service);
+  const service = await startService(name, { environment, onLine: (line) => show(name, line) });
+  running.set(name, service);
   return service;
 }
 
 async function stopAll(): Promise<void> {
-  for (const service of running.splice(0).reverse()) await service.stop();
+  for (const service of [...running.values()].reverse()) await service.stop();
   rmSync(data, { recursive: true, force: true });
+}
+
+/** The command line, as you would use it. */
+async function runCli(endpoint: string, command: "shorten" | "resolve", argument: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, command, argument], {
+    env: { ...process.env, API_URL: endpoint },
+  });
+  const answer = stdout.trim();
+  show("you", `$ ${command} ${argument}`);
+  show("you", answer);
+  return answer;
 }
 
 async function showServices(): Promise<void> {
   title("1. Four services start. Three of them know nothing but the URL of the host.");
   const host = await start("host");
   const atHost = { HOST_URL: host.endpoint };
-  let logger = await start("logger", atHost);
-  await host.line(/^logger is available/);
+  const logger = await start("logger", atHost);
+  await host.lines.next(/^logger is available/);
   await start("storage", { ...atHost, DATABASE: join(data, "urls.db") });
-  await host.line(/^storage is available/);
+  await host.lines.next(/^storage is available/);
   const { endpoint } = await start("api", atHost);
-  await host.line(/^api is available/);
+  await host.lines.next(/^api is available/);
 
-  title("2. URLs get codes: you -> api -> host -> storage -> host -> logger.");
+  title("2. URLs get codes: you -> api -> host -> storage -> host -> logger. First by the command line:");
+  const [first = "", ...others] = urls;
+  const code = await runCli(endpoint, "shorten", first);
+  await runCli(endpoint, "resolve", code);
+  await host.lines.next(...allLogged);
+
+  title("   then by a browser, which is sent on:");
+  for (const path of [`/r/${code}`, "/r/nothing"]) {
+    const { status, headers } = await fetch(`${endpoint}${path}`, { redirect: "manual" });
+    show("you", `GET ${path}: ${status}, location: ${headers.get("location") ?? "none"}`);
+  }
+  await host.lines.next(/^call api -> logger .* ok/);
+
+  title("   and from a program:");
   const client = createPluginClient({ endpoint, plugins: { api } });
   try {
     const shortener = await client.dispense("api");
-    const codes: string[] = [];
-    for (const url of urls) {
-      const { code } = await shortener.shorten({ url });
-      codes.push(code);
-      console.log(`  you      ${endpoint}/r/${code} is ${url}`);
+    const roundTrip = async (url: string): Promise<void> => {
+      const short = await shortener.shorten({ url });
+      const long = await shortener.resolve({ code: short.code });
+      show("you", `${short.code} resolves to ${long.url}`);
+    };
+    for (const url of others) {
+      await roundTrip(url);
+      await host.lines.next(...allLogged);
     }
-    const [first = ""] = codes;
-    console.log(`  you      ${first} resolves to ${(await shortener.resolve({ code: first })).url}`);
-    const redirect = await fetch(`${endpoint}/r/${first}`, { redirect: "manual" });
-    console.log(`  you      GET /r/${first}: ${redirect.status}, to ${redirect.headers.get("location")}`);
-    const unknown = await fetch(`${endpoint}/r/nothing`, { redirect: "manual" });
-    console.log(`  you      GET /r/nothing: ${unknown.status}`);
-    await logger.line(/redirected/);
 
-    title("3. Who needs whom, as the host sees it (Mermaid):");
+    title("3. Who needs whom, as the host sees it (Mermaid; broken lines: it can do without):");
     const graph = await (await fetch(`${host.endpoint}/graph`)).text();
     console.log(graph.trimEnd().replace(/^/gm, "  "));
 
-    title("4. The logger is killed. Nobody else stops: storage and api say that they are degraded.");
+    title("4. The logger is killed. Nobody else stops: storage and api say that they are degraded, and work.");
     await logger.kill();
-    running.splice(running.indexOf(logger), 1);
-    await host.line(/^logger is unavailable/);
-    await host.line(/^(?:storage|api) is degraded/);
-    await host.line(/^(?:storage|api) is degraded/);
-    const { code } = await shortener.shorten({ url: "https://example.org/without-a-logger" });
-    console.log(
-      `  you      ${code} was made without a logger, and resolves to ${(await shortener.resolve({ code })).url}`,
-    );
+    await host.lines.next(/^logger is unavailable/, /^storage is degraded/, /^api is degraded/);
+    await roundTrip("https://example.org/without-a-logger");
 
     title("5. The logger is back. Nobody was told where it is now; everybody recovers.");
-    logger = await start("logger", atHost);
-    await host.line(/^logger is available/);
-    await host.line(/^(?:storage|api) is available/);
-    await host.line(/^(?:storage|api) is available/);
-    await shortener.resolve({ code });
-    await logger.line(/resolved/);
+    await start("logger", atHost);
+    await host.lines.next(/^logger is available/, /^storage is available/, /^api is available/);
+    await roundTrip("https://example.org/with-a-logger");
+    await host.lines.next(...allLogged);
   } finally {
     await client.close();
   }
   if (!keep) return;
-  title(`It keeps running: the api at ${endpoint}, the host at ${host.endpoint}. Ctrl-C ends it.`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+  title("It keeps running until Ctrl-C. In another terminal:");
+  console.log(`  curl -i ${endpoint}/r/${code}`);
+  console.log(`  curl ${host.endpoint}/graph`);
+  console.log(
+    `  API_URL=${endpoint} pnpm --silent --filter @cpg/example-url-shortener-cli shorten https://example.org`,
+  );
+  await interrupted;
 }
 
 try {
-  await showServices();
+  if ((await Promise.race([showServices(), interrupted])) === "interrupted" && !keep) process.exitCode = 130;
   title("6. All end, each asked by SIGTERM, the last one first.");
 } finally {
   await stopAll();
 }
 console.log("\nThat was a host with three plugins. examples/url-shortener/README.md tells how to run them one by one.");
+process.exit();

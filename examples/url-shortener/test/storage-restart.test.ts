@@ -29,6 +29,8 @@ it("what was saved is found after a crash and after a restart", { timeout: 120_0
     expect((await client.find({ code: "a" })).url).toBe("https://example.org/a");
     const taken = await client.save({ code: "a", url: "https://example.org/b" }).catch(ConnectError.from);
     expect(taken).toMatchObject({ code: Code.AlreadyExists });
+    const endless = await client.save({ code: "c".repeat(65), url: "https://example.org/c" }).catch(ConnectError.from);
+    expect(endless).toMatchObject({ code: Code.InvalidArgument, rawMessage: expect.stringContaining("code") });
     await client.save({ code: "b", url: "https://example.org/b" });
   });
   await second.stop();

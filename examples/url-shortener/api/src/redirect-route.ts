@@ -21,6 +21,7 @@ export function redirectRoute(resolve: (code: string) => Promise<string>): HttpR
         response.statusCode = 302;
         response.end();
       } catch (reason) {
+        // Without what came along from storage: metadata and details.
         const error = ConnectError.from(reason, Code.Internal);
         answerError(request, response, new ConnectError(error.rawMessage, error.code));
       }

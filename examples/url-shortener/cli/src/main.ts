@@ -15,8 +15,7 @@ try {
   if (command === "shorten") console.log((await shortener.shorten({ url: argument })).code);
   else console.log((await shortener.resolve({ code: argument })).url);
 } catch (reason) {
-  const { rawMessage, code } = ConnectError.from(reason);
-  console.error(`${command} failed: ${rawMessage} (${code})`);
+  console.error(`${command} failed: ${ConnectError.from(reason).message}`);
   process.exitCode = 1;
 } finally {
   await client.close();

@@ -7,7 +7,7 @@ import { logger } from "./plugins.ts";
 /** Writes a line through the logger, if there is one. Never fails, and nobody waits for it. */
 export type LogLine = (message: string) => void;
 
-const timeoutMs = 2_000;
+const timeoutMs = 5_000;
 /** Lines under way at a time; further ones are dropped. */
 const maxUnderWay = 100;
 

@@ -7,29 +7,22 @@ import { createRegistry, type ServiceView } from "@cpg/registry";
 
 const { listen, publicUrl } = serviceSettings(process.env);
 const { ALLOW_PEERS } = process.env;
-const short = (id: string | undefined): string => id?.replace(/-[0-9a-f]+$/, "") ?? "nobody";
+/** An id without what makes it unique. */
+const short = (id: string): string => id.replace(/-[0-9a-f]+$/, "");
 
-/** Says what becomes of a type when its state changes; not each change of each provider. */
-const states = new Map<string, ServiceView["state"]>();
-const follow = (type: string): void => {
-  if (states.has(type)) return;
-  states.set(type, "unavailable");
-  registry.follow(type, ({ state, endpoint }) => {
-    if (states.get(type) === state) return;
-    states.set(type, state);
-    console.log(`${type} is ${state}${endpoint?.reason ? `: ${endpoint.reason}` : ""}`);
-  });
-};
+const followed = new Map<string, () => void>();
 
 const registry = createRegistry({
-  onCall: ({ caller, provider, method, code, durationMs }) =>
-    console.log(
-      `call ${short(caller)} -> ${short(provider)} ${method ?? ""} ${code ?? "?"} ${durationMs.toFixed(1)} ms`,
-    ),
-  onHealth: (event) => console.log(`health ${"providerId" in event ? short(event.providerId) : ""} ${event.type}`),
+  onCall({ caller, provider, type, method, code, durationMs }) {
+    const from = caller === undefined ? "nobody" : short(caller);
+    const to = provider === undefined ? `no ${type ?? "service"}` : short(provider);
+    console.log(["call", from, "->", to, method, code, `${durationMs.toFixed(1)} ms`].filter(Boolean).join(" "));
+  },
+  onHealth: (event) => console.log(`health ${"providerId" in event ? `${short(event.providerId)} ` : ""}${event.type}`),
   onChange(change) {
     if (change.type === "registered") follow(change.registration.type);
   },
+  onError: (error) => console.error("registry:", error),
 });
 
 const host = await serve({
@@ -50,3 +43,17 @@ const host = await serve({
   ],
 });
 console.log(`host ready at ${host.endpoint}`);
+
+/** Says what becomes of a type as long as somebody provides it: when its state changes, not at each change of each provider. */
+function follow(type: string): void {
+  if (followed.has(type)) return;
+  let last: ServiceView["state"] = "unavailable";
+  const stop = registry.follow(type, ({ state, endpoint, providers }) => {
+    if (state !== last) console.log(`${type} is ${state}${endpoint?.reason ? `: ${endpoint.reason}` : ""}`);
+    last = state;
+    if (providers.length > 0) return;
+    followed.get(type)?.();
+    followed.delete(type);
+  });
+  followed.set(type, stop);
+}

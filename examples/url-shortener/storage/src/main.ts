@@ -1,5 +1,5 @@
-// Keeps codes and URLs in a SQLite file, DATABASE (default urls.db in the folder for temporary files). HOST_URL: where it
-// registers; PORT, LISTEN_HOST, PUBLIC_URL.
+// Keeps codes and URLs in a SQLite file, DATABASE (default cpg-urls.db in the folder for temporary files). HOST_URL:
+// where it registers; PORT, LISTEN_HOST, PUBLIC_URL.
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -17,7 +17,8 @@ const server = await serve({
   impls: {
     storage: {
       save({ code, url }) {
-        if (code === "" || url === "") throw new ConnectError("code and url must not be empty", Code.InvalidArgument);
+        checkLength("code", code, 64);
+        checkLength("url", url, 2048);
         if (!table.save(code, url)) throw new ConnectError(`${code} stands for another URL`, Code.AlreadyExists);
         logLine(`saved ${code}`);
         return {};
@@ -40,3 +41,9 @@ console.log(`storage ready at ${server.endpoint}, data in ${file}`);
 
 await server.closed;
 table.close();
+
+function checkLength(field: string, value: string, maxBytes: number): void {
+  const bytes = Buffer.byteLength(value);
+  if (bytes >= 1 && bytes <= maxBytes) return;
+  throw new ConnectError(`${field} must have from 1 to ${maxBytes} bytes, got ${bytes}`, Code.InvalidArgument);
+}

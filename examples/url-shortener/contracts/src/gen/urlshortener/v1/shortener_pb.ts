@@ -17,7 +17,7 @@ export const file_urlshortener_v1_shortener: GenFile = /*@__PURE__*/
  */
 export type ShortenRequest = Message<"urlshortener.v1.ShortenRequest"> & {
   /**
-   * At most 2048 bytes.
+   * At most 2048 bytes as percent-encoded ASCII, which is how it is kept.
    *
    * @generated from field: string url = 1;
    */

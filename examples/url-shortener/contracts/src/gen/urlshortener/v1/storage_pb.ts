@@ -17,11 +17,15 @@ export const file_urlshortener_v1_storage: GenFile = /*@__PURE__*/
  */
 export type SaveRequest = Message<"urlshortener.v1.SaveRequest"> & {
   /**
+   * From 1 to 64 bytes.
+   *
    * @generated from field: string code = 1;
    */
   code: string;
 
   /**
+   * From 1 to 2048 bytes.
+   *
    * @generated from field: string url = 2;
    */
   url: string;
