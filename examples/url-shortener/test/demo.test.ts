@@ -88,7 +88,9 @@ describe("the demo", { timeout: 120_000 }, () => {
     expect(recovered).toMatch(/host +storage is available/);
     expect(recovered).toMatch(/host +api is available/);
     expect(recovered).toMatch(/logger +log info: shortened https:\/\/example\.org\/with-a-logger/);
-    expect(ending).toMatch(/host +api is unavailable[\s\S]*host +storage is unavailable[\s\S]*host +logger is unavailable/);
+    expect(ending).toMatch(
+      /host +api is unavailable[\s\S]*host +storage is unavailable[\s\S]*host +logger is unavailable/,
+    );
   });
 
   it("ends all it has started when it is interrupted on its way", async () => {
