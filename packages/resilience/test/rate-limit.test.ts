@@ -10,7 +10,7 @@ import {
   createGrpcWebTransport,
   Http2SessionManager,
 } from "@connectrpc/connect-node";
-import { createRateLimit, nodePeer, peerKey, readRetryDelay } from "@cpg/resilience";
+import { createRateLimit, nodePeer, peerKey, type RateLimit, readRetryDelay } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
 import { EchoService } from "./fixtures/echo-service.ts";
@@ -110,14 +110,16 @@ describe("a rate limit around a request handler", () => {
 
 describe("a rate limit in a server and a client", () => {
   it("the server rejects by peer; a client of the same limit waits instead and loses no call", async () => {
-    const limit = createRateLimit({ limit: 50, burst: 5 });
-    const server = createHttp2Server(
-      connectNodeAdapter({
-        routes,
-        interceptors: [limit.interceptor],
-        contextValues: (request) => createContextValues().set(peerKey, nodePeer(request)),
-      }),
-    );
+    const serve = (limit: RateLimit) =>
+      createHttp2Server(
+        connectNodeAdapter({
+          routes,
+          interceptors: [limit.interceptor],
+          contextValues: (request) => createContextValues().set(peerKey, nodePeer(request)),
+        }),
+      );
+    const limit = createRateLimit({ limit: 1, burst: 5 });
+    const server = serve(limit);
     const baseUrl = await listen(server);
     const sessionManager = new Http2SessionManager(baseUrl);
     const flood = createClient(EchoService, createConnectTransport({ baseUrl, httpVersion: "2", sessionManager }));
@@ -128,15 +130,21 @@ describe("a rate limit in a server and a client", () => {
     expect(refused.map((error) => readRetryDelay(error).kind)).toEqual(refused.map(() => "after"));
     expect(limit.snapshot("peer 127.0.0.1").tokens).toBeLessThan(5);
 
+    sessionManager.abort();
+    server.close();
+
+    const quick = serve(createRateLimit({ limit: 50, burst: 5 }));
+    const quickUrl = await listen(quick);
+    const sessions = new Http2SessionManager(quickUrl);
     const paced = createRateLimit({ limit: 40, burst: 1, maxWaitMs: 10_000 });
     const interceptors = [paced.interceptor];
     const patient = createClient(
       EchoService,
-      createConnectTransport({ baseUrl, httpVersion: "2", sessionManager, interceptors }),
+      createConnectTransport({ baseUrl: quickUrl, httpVersion: "2", sessionManager: sessions, interceptors }),
     );
     const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => patient.get({ value: `${index}` })));
     expect(answers.map(({ value }) => value)).toEqual(Array.from({ length: 10 }, (_, index) => `${index}`));
-    sessionManager.abort();
-    server.close();
+    sessions.abort();
+    quick.close();
   });
 });
