@@ -65,7 +65,7 @@ export interface RegisterOptions {
 export interface RegistryClient extends AsyncDisposable {
   /**
    * Offers a service besides those that `serve` registers by itself, and keeps it registered: over restarts of the host,
-   * new identities and leases.
+   * new identities and leases. The host may refuse what the program did not declare (`declares` of `serve`).
    * @throws {ConnectError} what the host refuses; `deadline_exceeded` when it is away all the time; `unavailable` when the
    * link is closed. The reason of `signal`. {RangeError} for a bad `leaseMs`, `weight` or `timeoutMs`. Nothing stays
    * registered then.
