@@ -70,7 +70,7 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
     this.headers = withoutPseudoHeaders(rawHeaders);
     this.contentType = headers["content-type"] ?? "";
     this.#stream = stream;
-    this.#end = new EndOfStream(stream, stream.endAfterHeaders || stream.state.remoteClose === 1);
+    this.#end = new EndOfStream(stream, stream.endAfterHeaders);
     ownStream(stream, this);
     stream.on("trailers", onTrailers);
     stream.on("close", onClose);
@@ -224,7 +224,7 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
 
   #replay(events: CallerEvents): void {
     for (const chunk of this.#kept.chunks) if (this.#events === events) events.onData(chunk);
-    if (this.#events === events && this.#stream.readableEnded) events.onEnd(this.#requestTrailers);
+    if (this.#events === events && this.#stream.readableEnded) this.receiveEnd();
   }
 
   // For the listeners.
@@ -255,8 +255,12 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
   }
 
   receiveEnd(): void {
-    // Cut off: "close" tells.
-    if (this.#end.arrived && !this.#stopped) this.#events?.onEnd(this.#requestTrailers);
+    if (this.#stopped) return;
+    if (!this.#end.arrived) {
+      if (this.#stream.closed) return; // cut off: "close" tells
+      this.#end.end(); // it came before this exchange was made
+    }
+    this.#events?.onEnd(this.#requestTrailers);
   }
 
   drained(): void {
