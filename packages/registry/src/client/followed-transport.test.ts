@@ -199,7 +199,7 @@ describe.each([
     await clock.advance(0);
     await client.unary({});
     expect(state.discovers).toBe(1);
-    watches[0]?.views.put(viewOf("b"));
+    watches[0]?.views.put(viewOf("a", "b", "c"));
     await clock.advance(0);
     await client.unary({});
     await client.unary({});
@@ -247,6 +247,7 @@ describe("a provider that was looked for", () => {
     state.error = undefined;
     await client.unary({});
     expect(prefixes()).toEqual(["/services/relay/a", "/services/relay/b", "/services/relay/b"]);
+    expect(state.discovers).toBe(2);
   });
 
   it("is not kept when a change comes while it is being looked for", async () => {

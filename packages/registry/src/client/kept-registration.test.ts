@@ -84,6 +84,13 @@ describe("keepRegistered", () => {
     await clock.advance(1_000);
     await accepted;
     expect(begun.lastError).toBeUndefined();
+    const failing = link.count("Register");
+    link.before = () => {
+      throw closed;
+    };
+    link.takeIdentity("plugin-2");
+    await clock.advance(300); // from the first delay on: after 100 and 200 ms
+    expect(link.count("Register") - failing).toBe(3);
   });
 
   it.each([Code.InvalidArgument, Code.PermissionDenied, Code.Unimplemented])(

@@ -91,13 +91,17 @@ describe("resumedWatch", () => {
 
   it("does not repeat what a host says that cannot resume, and asks it with growing pauses", async () => {
     const same = stream([up("1.0.0")], "ends");
-    const { views, clock, orders } = watch([same, same, same, stream([up("1.0.0"), up("2.0.0")])]);
+    const last = stream([up("1.0.0"), up("2.0.0")], "ends");
+    const { views, clock, orders } = watch([same, same, same, last, stream([up("3.0.0")])]);
     expect(versionOf(await views.next())).toBe("1.0.0");
     const next = views.next();
     await clock.advance(100 + 200);
     expect(orders).toHaveLength(3);
     await clock.advance(400);
     expect(versionOf(await next)).toBe("2.0.0");
+    const afterNews = views.next();
+    await clock.advance(100);
+    expect(versionOf(await afterNews)).toBe("3.0.0");
     await views.return?.();
   });
 
