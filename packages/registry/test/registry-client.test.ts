@@ -3,6 +3,7 @@ import { definePlugin, type PluginServer, serve } from "@cpg/core";
 import { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
 import { describe, expect, it } from "vitest";
 import { type RegistryClientOptions, registryClient } from "../src/client/registry-client.ts";
+import { assumedHealthy } from "../src/health/provider-health.ts";
 import type { ServiceView } from "../src/watch/service-view.ts";
 import { type RegistryHost, startRegistryHost } from "./support/registry-host.ts";
 
@@ -148,6 +149,33 @@ describe("a registry client", { timeout: 60_000 }, () => {
     expect(told[0]?.revision).toBeGreaterThan(revision);
     expect(told[1]?.endpoint?.version).toBe("2.0.0");
   });
+
+  it.each([
+    { history: 1_000, told: [1, 2, 3], restarted: [false, false, false] },
+    { history: 1, told: [3], restarted: [true] },
+  ])(
+    "misses nothing over a break, or is told to start over: $history changes kept",
+    async ({ history, ...expected }) => {
+      await using host = await startRegistryHost({ watchLimits: { history } });
+      await using provider = await joinAs("provides", host);
+      await using plugin = await joinAs("resumes", host);
+      await provider.registry.register(offer);
+      const views = plugin.registry.watch("logger");
+      const { revision, endpoint } = await nextState(views, "available");
+      host.cutStreams();
+      // Nobody can have reconnected between these.
+      for (const reason of ["a", "b", "c"]) {
+        host.store.setHealth(endpoint?.providerId ?? "", { ...assumedHealthy, reason });
+      }
+      const told: ServiceView[] = [];
+      while (told.at(-1)?.providers[0]?.reason !== "c") {
+        const { value } = await views.next();
+        if (value !== undefined) told.push(value);
+      }
+      expect(told.map((view) => view.revision - revision)).toEqual(expected.told);
+      expect(told.map((view) => view.restarted)).toEqual(expected.restarted);
+    },
+  );
 
   it("ends a watch: by its signal, by close, and when the host refuses", async () => {
     await using host = await startRegistryHost();
