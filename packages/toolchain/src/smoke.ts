@@ -1,5 +1,5 @@
-// Installs every public package alone, from the tarball that would be published, and runs the program of its README; the
-// program of the top README too. Needs a build: `pnpm build` first (`pnpm smoke` sees to it).
+// Installs every public package, from the tarball that would be published and with none beside it but those that the page
+// shows, and runs the programs of its README and its other pages; the program of the top README too. Needs a build: `pnpm build` first (`pnpm smoke` sees to it).
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -121,7 +121,7 @@ async function smoke(
   if (program === undefined) throw new Error("it has no program");
   await install(names, packed, directory);
   console.log(
-    `  installed alone, with ${[...new Set(names.flatMap((name) => [...declared(name, packed)]))].join(", ")}`,
+    `  installed, all in all ${[...new Set(names.flatMap((name) => [...declared(name, packed)]))].join(", ")}`,
   );
   await runProgram(program, directory);
 }
@@ -141,7 +141,7 @@ try {
     ...[...packed].flatMap(([name, { pages }]) =>
       pages.map(({ file, markdown }) => ({
         title: `${name}, ${file}`,
-        names: file === "README.md" ? [name] : shownIn(markdown),
+        names: file === "README.md" ? [...new Set([name, ...shownIn(markdown)])] : shownIn(markdown),
         markdown,
       })),
     ),
