@@ -14,7 +14,7 @@ function report(name: string, statuses: readonly string[]): TestReport {
 
 describe("summarizeTests", () => {
   it("is all zeros for no reports", () => {
-    expect(summarizeTests([])).toEqual({ passed: 0, failed: 0, skipped: 0, skippedTests: [] });
+    expect(summarizeTests([])).toEqual({ passed: 0, failed: 0, skipped: 0, failedTests: [], skippedTests: [] });
   });
 
   it("adds reports up and names what did not run", () => {
@@ -23,7 +23,46 @@ describe("summarizeTests", () => {
       passed: 2,
       failed: 1,
       skipped: 2,
+      failedTests: ["b.test.ts: is failed"],
       skippedTests: ["a.test.ts: is skipped", "b.test.ts: is todo"],
     });
+  });
+
+  it("names what failed, with the first line of its first message", () => {
+    const failed = {
+      ...report("a.test.ts", []),
+      testResults: [
+        {
+          name: "a.test.ts",
+          status: "failed",
+          message: "",
+          assertionResults: [
+            {
+              fullName: "adds",
+              status: "failed",
+              failureMessages: ["\nError: 3 is not 4\n    at a.test.ts:3", "more"],
+            },
+            { fullName: "says nothing", status: "failed", failureMessages: [] },
+            { fullName: "takes away", status: "passed", failureMessages: [] },
+          ],
+        },
+      ],
+    };
+    expect(summarizeTests([failed]).failedTests).toEqual([
+      "a.test.ts: adds: Error: 3 is not 4",
+      "a.test.ts: says nothing",
+    ]);
+  });
+
+  it("names a file that could not be run", () => {
+    const broken = {
+      name: "b.test.ts",
+      status: "failed",
+      message: "no such module\n  at b.test.ts",
+      assertionResults: [],
+    };
+    expect(summarizeTests([{ ...report("b.test.ts", []), testResults: [broken] }]).failedTests).toEqual([
+      "b.test.ts: no such module",
+    ]);
   });
 });
