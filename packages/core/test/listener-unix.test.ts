@@ -85,6 +85,9 @@ describe("listener on a port", () => {
     const handler = () => {};
     await using listener = await openListener({ address: { port: 0 }, handler });
     const { port } = listener.address as { port: number };
-    await expect(openListener({ address: { port }, handler })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await expect(openListener({ address: { port }, handler })).rejects.toMatchObject({
+      code: "EADDRINUSE",
+      message: `cannot listen on http://127.0.0.1:${port} (EADDRINUSE): another program listens there; choose a port with listen: { port } or the variable PORT; 0 is any free one`,
+    });
   });
 });

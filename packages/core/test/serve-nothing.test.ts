@@ -32,8 +32,10 @@ describe("a server without plugins", () => {
     expect((await user.link?.whenLinked({ timeoutMs: 20_000 }))?.runtimeId).toMatch(/^user-/);
   });
 
-  it("is refused otherwise", async () => {
-    await expect(serve({ plugins: {}, impls: {}, ...quiet })).rejects.toThrow("at least one plugin");
+  it("is refused otherwise, and told what it lacks", async () => {
+    await expect(serve({ plugins: {}, impls: {}, ...quiet })).rejects.toThrow(
+      "plugins must name at least one plugin; without any, a program that only uses others needs a selfId",
+    );
   });
 });
 

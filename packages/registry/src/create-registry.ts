@@ -8,6 +8,7 @@ import { type Attacher, createAttacher } from "./attach/create-attacher.ts";
 import { createManagedPlugins } from "./attach/managed-plugins.ts";
 import { createPeerDeclarations, type PeerDeclarations } from "./attach/peer-declarations.ts";
 import { createDependencyGraph, type DependencyGraph } from "./graph/dependency-graph.ts";
+import type { GraphPlugin } from "./graph/graph-plugin.ts";
 import { createHealthMonitor } from "./health/create-health-monitor.ts";
 import { createProbe } from "./health/create-probe.ts";
 import type { HealthEvent } from "./health/health-event.ts";
@@ -50,7 +51,11 @@ export interface Registry extends HostExtension {
   follow(type: string, listener: (view: ServiceView) => void): () => void;
   /** Hears of each change, in order. Returns how to stop. */
   onChange(listener: (change: RevisedChange) => void): () => void;
-  /** Who needs whom, of the providers that are registered and said what they require. */
+  /**
+   * Who needs whom, as far as plugins said what they require: the providers that are registered, then the programs that
+   * only use others, by their runtime ids. Such a program is in it until its identity ends: at its close, or, when it
+   * crashed, with the time to live.
+   */
   graph(): DependencyGraph;
   /**
    * Takes a plugin under the wing of the host: one that `launchPlugin` started, or one that runs at an endpoint. It is asked
@@ -189,7 +194,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     watch: (type, watchOptions) => hub.watch(type, watchOptions),
     follow: (type, listener) => hub.follow(type, listener),
     onChange: (listener) => store.onChange(listener),
-    graph: () => createDependencyGraph(store.providers().map((provider) => graphPlugin(provider))),
+    graph: () => createDependencyGraph([...store.providers().map((provider) => graphPlugin(provider)), ...consumers()]),
     async attach(target, attachOptions) {
       if (attacher === undefined) throw new ConnectError("no host has this registry yet", Code.Unavailable);
       return await attacher.attach(target, attachOptions);
@@ -210,5 +215,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     const provides = store.ofProvider(id).map(({ type, version }) => ({ type, version }));
     const identity = host?.identities.get(id);
     return { id, provides, requires: identity && declarations?.of(identity)?.requires };
+  }
+
+  /** Programs that only use others: they are nowhere but among the identities. */
+  function consumers(): GraphPlugin[] {
+    return (host?.identities.all() ?? []).flatMap((identity) => {
+      const { provides = [], requires = [] } = declarations?.of(identity) ?? {};
+      const { runtimeId: id } = identity;
+      const isConsumer = requires.length > 0 && provides.length === 0 && store.ofProvider(id).length === 0;
+      return isConsumer ? [{ id, requires }] : [];
+    });
   }
 }

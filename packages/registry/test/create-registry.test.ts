@@ -72,7 +72,16 @@ describe("plugins under one host", { timeout: 60_000 }, () => {
     );
     expect(registry.providers().map(({ selfId }) => selfId)).toEqual(["first", "second"]);
     expect(registry.services()).toMatchObject([{ type: "logger", state: "available" }]);
-    expect(registry.graph().layers).toHaveLength(1);
+    const graph = registry.graph();
+    const [firstId = "", secondId = ""] = registry.providers().map(({ id }) => id);
+    const { runtimeId } = await (await linked(user)).whenLinked();
+    expect(graph.layers).toEqual([[firstId, secondId], [runtimeId]]);
+    expect(graph.impact(firstId)).toMatchObject({ rerouted: [runtimeId], degraded: [] });
+    await second.close();
+    expect(registry.graph().impact(firstId)).toMatchObject({ rerouted: [], degraded: [runtimeId] });
+    await services.close();
+    await user.close();
+    expect(registry.graph().layers).toEqual([[firstId]]);
     await host.close({ graceMs: 0 });
   });
 

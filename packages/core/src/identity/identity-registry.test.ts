@@ -41,6 +41,17 @@ describe("identity registry", () => {
     expect(identities.get(identity.runtimeId)).toBe(identity);
   });
 
+  it("lists all that are live, in the order in which they expire", async () => {
+    const { clock, identities } = setUp();
+    const [a, b, c] = ["a", "b", "c"].map((selfId) => identities.issue({ selfId }).identity);
+    await clock.advance(ttlMs / 2);
+    identities.renew(a?.runtimeId ?? "");
+    identities.revoke(c?.runtimeId ?? "");
+    expect(identities.all()).toEqual([b, a]);
+    await clock.advance(ttlMs / 2);
+    expect(identities.all()).toEqual([a]);
+  });
+
   it("says the same whatever is wrong with the credentials, and keeps the reason in the cause", async () => {
     const { clock, identities } = setUp();
     const { identity, token } = identities.issue({ selfId: "a" });

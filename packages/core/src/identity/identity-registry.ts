@@ -71,6 +71,8 @@ export interface IdentityRegistry {
   revoke(runtimeId: string, reason?: "revoked" | "superseded" | "released"): boolean;
   /** The live identity of that id. */
   get(runtimeId: string): RuntimeIdentity | undefined;
+  /** All that are live, in the order in which they expire. */
+  all(): readonly RuntimeIdentity[];
   /** Hears of every identity that ends, after its own listeners. What it throws harms nobody. Returns how to stop. */
   onEnd(listener: IdentityEndListener): () => void;
   /** Ends every identity and stops the timer; nothing can be issued afterwards. Idempotent. */
@@ -248,6 +250,10 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       return true;
     },
     get: (runtimeId) => find(runtimeId)?.identity,
+    all() {
+      expire();
+      return Array.from(live.values(), ({ identity }) => identity);
+    },
     onEnd(listener) {
       // A wrapper, so that one function added twice is two listeners.
       const own: IdentityEndListener = (identity, reason) => listener(identity, reason);

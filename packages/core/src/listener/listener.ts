@@ -13,6 +13,7 @@ import { type FirstBytes, readFirstBytes } from "./first-bytes.ts";
 import { createHttp1Server, createHttp2Server } from "./http-servers.ts";
 import { closeWhenIdle } from "./idle-session.ts";
 import { type BoundAddress, formatEndpoint, type ListenAddress, resolveListenAddress } from "./listen-address.ts";
+import { listenFailure } from "./listen-failure.ts";
 import { type ListenerLimitOptions, resolveListenerLimits } from "./listener-limits.ts";
 import type { NodeHandler, StreamHandler } from "./node-handler.ts";
 import type { ServerTlsOptions } from "./server-tls.ts";
@@ -278,7 +279,9 @@ async function listen(server: Server, wanted: BoundAddress, mode: number): Promi
     return wanted;
   }
   server.listen({ host: wanted.host, port: wanted.port, backlog });
-  await listening;
+  await listening.catch((reason: unknown) => {
+    throw listenFailure(wanted, reason);
+  });
   const { port } = server.address() as AddressInfo;
   return { ...wanted, port };
 }

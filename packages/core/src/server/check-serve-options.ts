@@ -1,5 +1,5 @@
 import { allDeclarations } from "../definition/declared-services.ts";
-import type { PluginSet } from "../definition/plugin-set.ts";
+import { checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
 import { checkHostEndpoints } from "../host-link/host-choice.ts";
 import { checkMagicCookie, checkMetadata } from "../protocol/field-rules.ts";
 import { formatEndpoint, parseEndpoint } from "../wire/endpoint.ts";
@@ -23,6 +23,18 @@ export function checkServeOptions<Plugins extends PluginSet>(options: ServeOptio
   if (serverMetadata !== undefined) checkMetadata("serverMetadata", serverMetadata);
   for (const name of Object.keys(pluginInterceptors)) {
     if (!Object.hasOwn(plugins, name)) throw new TypeError(`pluginInterceptors.${name} has no plugin of that name`);
+  }
+}
+
+/** Without plugins a server is a host, by its extensions, or a program that only uses others, by its name. @throws {TypeError} */
+export function checkServedPlugins<Plugins extends PluginSet>(options: ServeOptions<Plugins>): void {
+  const { plugins, extensions = [], selfId } = options;
+  if (Object.keys(plugins).length > 0) {
+    checkPluginSet(plugins);
+  } else if (extensions.length === 0 && selfId === undefined) {
+    throw new TypeError(
+      "plugins must name at least one plugin; without any, a program that only uses others needs a selfId, and a host extensions",
+    );
   }
 }
 

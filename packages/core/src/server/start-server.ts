@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { systemClock } from "@cpg/resilience";
 import { createControlGuard } from "../control/control-guard.ts";
-import { checkImplementations, checkPluginSet, type PluginSet } from "../definition/plugin-set.ts";
+import { checkImplementations, type PluginSet } from "../definition/plugin-set.ts";
 import { createHealthReporter } from "../health/health-reporter.ts";
 import { createIdentityRegistry } from "../identity/identity-registry.ts";
 import { loopbackPeers } from "../identity/loopback-peers.ts";
@@ -12,7 +12,7 @@ import { runAll } from "../internal/run-all.ts";
 import { DEFAULT_GRACE_MS } from "../protocol/constants.ts";
 import { checkFreeText, checkName } from "../protocol/field-rules.ts";
 import type { Carrier, CarrierPlan } from "./carrier.ts";
-import { checkGrace, checkServeOptions, normalizeUrl } from "./check-serve-options.ts";
+import { checkGrace, checkServedPlugins, checkServeOptions, normalizeUrl } from "./check-serve-options.ts";
 import type { LaunchEnvironment } from "./environment-schema.ts";
 import { type HostContext, type InstalledExtension, SHUTDOWN_STEP_MS } from "./host-extension.ts";
 import type { CloseOptions, PluginServer } from "./plugin-server.ts";
@@ -40,7 +40,7 @@ export async function startServer<Plugins extends PluginSet>(
   };
   const { graceMs = DEFAULT_GRACE_MS, handleSignals = true } = options;
   const isHost = extensions.length > 0;
-  if (Object.keys(plugins).length > 0 || (!isHost && options.selfId === undefined)) checkPluginSet(plugins);
+  checkServedPlugins(options);
   const impls = checkImplementations(plugins, options.impls);
   checkServeOptions(options);
   const [first] = Object.values(plugins);

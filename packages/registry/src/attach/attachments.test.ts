@@ -33,6 +33,7 @@ function createFakeIdentities() {
     verify: unused,
     authenticate: unused,
     close: unused,
+    all: () => [],
     get: (runtimeId) => live.get(runtimeId),
     renew(runtimeId) {
       renewed.push(runtimeId);
