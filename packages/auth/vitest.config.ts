@@ -1,3 +1,4 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig, mergeConfig } from "vitest/config";
+import shared from "../toolchain/vitest.config.ts";
 
-export default defineConfig({ test: { setupFiles: ["test/support/no-secrets-setup.ts"] } });
+export default mergeConfig(shared, defineConfig({ test: { setupFiles: ["test/support/no-secrets-setup.ts"] } }));
