@@ -117,9 +117,7 @@ async function showServices(): Promise<void> {
   title("It keeps running until Ctrl-C. In another terminal:");
   console.log(`  curl -i ${endpoint}/r/${code}`);
   console.log(`  curl ${host.endpoint}/graph`);
-  console.log(
-    `  API_URL=${endpoint} pnpm --silent --filter @cpg/example-url-shortener-cli shorten https://example.org`,
-  );
+  console.log(`  API_URL=${endpoint} npx -y pnpm@12 --silent urls:shorten https://example.org`);
   await interrupted;
 }
 

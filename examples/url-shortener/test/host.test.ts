@@ -38,6 +38,28 @@ async function handshake(selfId: string): Promise<Record<string, string>> {
   return { "x-plugin-runtime-id": `${runtimeId}`, authorization: `Bearer ${runtimeToken}` };
 }
 
+describe("a service", { timeout: 60_000 }, () => {
+  it("says that it has no host and why, and when it has joined one", async () => {
+    const hostOf = (line: RegExp, hostUrl: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const onLine = (said: string): void => void (line.test(said) && resolve(said));
+        const service = startService("logger", { environment: { HOST_URL: hostUrl }, onLine });
+        services.push(service);
+        service.catch(reject);
+      });
+    const services: Promise<ServiceProcess>[] = [];
+    try {
+      // Port 1 is nobody's.
+      await expect(hostOf(/no host/, "http://127.0.0.1:1")).resolves.toMatch(
+        /^logger has no host and tries again: .*ECONNREFUSED/,
+      );
+      await expect(hostOf(/joined/, host.endpoint)).resolves.toBe("logger has joined the host");
+    } finally {
+      for (const service of services) await service.then(({ stop }) => stop());
+    }
+  });
+});
+
 describe("the bare host", { timeout: 60_000 }, () => {
   it("takes a program that speaks nothing but HTTP and JSON, and routes calls to it", async () => {
     const server = createServer((request, response) => {

@@ -1,7 +1,7 @@
 // What people use: ShortenerService, and GET /r/{code} as a redirect. HOST_URL: where it registers, and finds the others
 // (default http://localhost:8080); PORT, LISTEN_HOST, PUBLIC_URL.
 import { serve } from "@cpg/core";
-import { api, logThroughHost, serviceSettings, storage } from "@cpg/example-url-shortener-contracts";
+import { api, linkToHost, logThroughHost, serviceSettings, storage } from "@cpg/example-url-shortener-contracts";
 import { registryClient } from "@cpg/registry";
 import { redirectRoute } from "./redirect-route.ts";
 import { createShortener, type Shortener } from "./shortener.ts";
@@ -18,7 +18,7 @@ const server = await serve({
     },
   },
   httpRoutes: [redirectRoute(async (code) => (await ready.promise).resolve(code))],
-  link: process.env.HOST_URL ? undefined : { hostUrl: "http://localhost:8080" },
+  link: linkToHost("api", process.env.HOST_URL ? undefined : "http://localhost:8080"),
   ...serviceSettings(process.env),
 });
 if (server.link === undefined) throw new Error("a plugin with a host has a link");

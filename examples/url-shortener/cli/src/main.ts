@@ -15,7 +15,7 @@ try {
   if (command === "shorten") console.log((await shortener.shorten({ url: argument })).code);
   else console.log((await shortener.resolve({ code: argument })).url);
 } catch (reason) {
-  console.error(`${command} failed: ${ConnectError.from(reason).message}`);
+  console.error(`${command} failed: ${ConnectError.from(reason).rawMessage}`);
   process.exitCode = 1;
 } finally {
   await client.close();

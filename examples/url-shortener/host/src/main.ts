@@ -13,10 +13,11 @@ const short = (id: string): string => id.replace(/-[0-9a-f]+$/, "");
 const followed = new Map<string, () => void>();
 
 const registry = createRegistry({
-  onCall({ caller, provider, type, method, code, durationMs }) {
+  onCall({ caller, provider, type = "unknown", method = "", code = "", durationMs, error }) {
     const from = caller === undefined ? "nobody" : short(caller);
-    const to = provider === undefined ? `no ${type ?? "service"}` : short(provider);
-    console.log(["call", from, "->", to, method, code, `${durationMs.toFixed(1)} ms`].filter(Boolean).join(" "));
+    const to = provider === undefined ? type : `${short(provider)} ${method}`;
+    const what = error === undefined ? code : `failed: ${code}, ${error.rawMessage}`;
+    console.log(`call ${from} -> ${to} ${what} ${durationMs.toFixed(1)} ms`);
   },
   onHealth: (event) => console.log(`health ${"providerId" in event ? `${short(event.providerId)} ` : ""}${event.type}`),
   onChange(change) {

@@ -1,6 +1,6 @@
 // Writes what the others log to stdout. HOST_URL: where it registers; PORT, LISTEN_HOST, PUBLIC_URL.
 import { serve } from "@cpg/core";
-import { logger, serviceSettings } from "@cpg/example-url-shortener-contracts";
+import { linkToHost, logger, serviceSettings } from "@cpg/example-url-shortener-contracts";
 
 const server = await serve({
   plugins: { logger },
@@ -12,6 +12,7 @@ const server = await serve({
       },
     },
   },
+  link: linkToHost("logger"),
   ...serviceSettings(process.env),
 });
 console.log(`logger ready at ${server.endpoint}`);

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { serve } from "@cpg/core";
-import { type LogLine, logThroughHost, serviceSettings, storage } from "@cpg/example-url-shortener-contracts";
+import {
+  type LogLine,
+  linkToHost,
+  logThroughHost,
+  serviceSettings,
+  storage,
+} from "@cpg/example-url-shortener-contracts";
 import { registryClient } from "@cpg/registry";
 import { openUrlTable } from "./url-table.ts";
 
@@ -30,6 +36,7 @@ const server = await serve({
       },
     },
   },
+  link: linkToHost("storage"),
   ...serviceSettings(process.env),
 });
 if (server.link?.hostUrl !== undefined) {
