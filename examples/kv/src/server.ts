@@ -11,7 +11,17 @@ const file = process.env.KV_FILE ?? join(tmpdir(), "cpg-kv.db");
 const table = openKvTable(file);
 const impl = createKvService(table);
 
-const server = await serve({ plugins: { kv }, impls: { kv: impl } });
+const server = await serve({
+  plugins: { kv },
+  impls: { kv: impl },
+  link: {
+    onEvent(event) {
+      if (event.type !== "state") return;
+      if (event.state === "linked") console.error("kv has joined the host");
+      if (event.state === "backoff") console.error(`kv has no host and tries again: ${event.error?.rawMessage ?? ""}`);
+    },
+  },
+});
 server.draining.addEventListener("abort", () => impl.close());
 console.error(`kv listens on ${server.endpoint}, data in ${file}`);
 
