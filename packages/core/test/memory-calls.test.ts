@@ -109,7 +109,9 @@ describe("the end of a unary call", () => {
     call.catch(() => {});
     await clock.advance(30);
     expect(context?.timeoutMs()).toBe(70);
-    await clock.advance(69);
+    await clock.advance(68.75);
+    expect(context?.timeoutMs()).toBe(1); // whole ms
+    await clock.advance(0.25);
     expect(context?.timeoutMs()).toBe(1);
     expect(server.inFlight).toBe(1);
     expect(context?.signal.aborted).toBe(false);

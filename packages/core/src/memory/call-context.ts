@@ -56,7 +56,9 @@ export class CallContext implements HandlerContext {
     this.url = url;
     this.requestMethod = "POST";
     this.protocolName = "connect";
-    this.timeoutMs = timed.timeoutMs === undefined ? noDeadline : () => surroundings.deadlines.leftMs(timed);
+    // Whole ms, as over a wire; handlers make a BigInt of them.
+    this.timeoutMs =
+      timed.timeoutMs === undefined ? noDeadline : () => Math.round(surroundings.deadlines.leftMs(timed) ?? 0);
     this.#call = call;
     this.#surroundings = surroundings;
   }
