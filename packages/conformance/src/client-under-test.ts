@@ -7,6 +7,7 @@ import {
   type ClientCompatResponse,
   ClientCompatResponseSchema,
 } from "./gen/connectrpc/conformance/v1/client_compat_pb.ts";
+import { createMemoryTransports } from "./memory-transports.ts";
 import { createPlainTransports } from "./plain-transports.ts";
 import { readSizeDelimited, sizeDelimited } from "./size-delimited.ts";
 import { createTransportsUnderTest } from "./transports-under-test.ts";
@@ -14,7 +15,11 @@ import { createTransportsUnderTest } from "./transports-under-test.ts";
 /** Calls at a time. */
 const parallel = 8;
 
-const transports = process.argv.includes("--plain") ? createPlainTransports() : createTransportsUnderTest();
+const transports = process.argv.includes("--plain")
+  ? createPlainTransports()
+  : process.argv.includes("--memory")
+    ? createMemoryTransports()
+    : createTransportsUnderTest();
 
 async function answer(request: ClientCompatRequest): Promise<ClientCompatResponse> {
   const { testName } = request;

@@ -106,8 +106,14 @@ const calls: Readonly<Record<string, (call: Call) => Promise<void>>> = {
     };
     for (const message of allMessages(call, BidiStreamRequestSchema)) {
       await pause(call.request.requestDelayMs);
-      await requests.write(message);
-      if (call.request.streamType === StreamType.FULL_DUPLEX_BIDI_STREAM) await receive();
+      const written = requests.write(message);
+      if (call.request.streamType === StreamType.FULL_DUPLEX_BIDI_STREAM) {
+        // In memory a message has passed only when the handler wants another, after its answer has been read.
+        written.catch(() => {}); // the answer tells, too
+        await receive();
+      } else {
+        await written;
+      }
     }
     cancelInsteadOfClose(call);
     requests.close();
