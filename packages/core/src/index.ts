@@ -20,6 +20,7 @@ export { staticEndpoints } from "./discovery/static-endpoints.ts";
 export { HandshakeError } from "./handshake/handshake-error.ts";
 export type { HealthReporter, ServingStatus } from "./health/health-reporter.ts";
 export type { PluginHealth } from "./health/plugin-health.ts";
+export type { GrantCredentials } from "./host-link/granted-transport.ts";
 export type { HostEndpoints } from "./host-link/host-choice.ts";
 export type { CloseLinkOptions, HostLink, HostLinkEvent, LinkIdentity, WaitOptions } from "./host-link/host-link.ts";
 export { LinkError } from "./host-link/link-error.ts";

@@ -2,6 +2,7 @@ import {
   Code,
   ConnectError,
   type ContextKey,
+  type ContextValues,
   createContextKey,
   type Interceptor,
   type Transport,
@@ -32,7 +33,7 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
       const identity = current();
       const headers = new Headers(header);
       setCredentials(headers, identity);
-      const values = withContextValue(contextValues, identityKey, identity);
+      const values = withIdentity(contextValues, identity);
       try {
         return await identity.transport.unary(method, signal, timeoutMs, headers, input, values);
       } catch (reason) {
@@ -44,7 +45,7 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
       const identity = current();
       const headers = new Headers(header);
       setCredentials(headers, identity);
-      const values = withContextValue(contextValues, identityKey, identity);
+      const values = withIdentity(contextValues, identity);
       try {
         const response = await identity.transport.stream(method, signal, timeoutMs, headers, input, values);
         return { ...response, message: observed(response.message, (reason) => look(identity, reason)) };
@@ -54,6 +55,11 @@ export function createAuthenticatedTransport<Identity extends CallIdentity>(
       }
     },
   };
+}
+
+/** The values of a call that `keepCredentials` gives these credentials. */
+export function withIdentity(values: ContextValues | undefined, identity: CallIdentity): ContextValues {
+  return withContextValue(values, identityKey, identity);
 }
 
 /** Set on calls of an authenticated transport. */

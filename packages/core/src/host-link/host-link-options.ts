@@ -11,6 +11,7 @@ import { type CallTransport, type ClientTlsOptions, openCallTransport } from "..
 import { warnOfCleartext } from "../wire/cleartext-warning.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { keepCredentials } from "./authenticated-transport.ts";
+import { type GrantCredentials, presentGrants } from "./granted-transport.ts";
 import { checkHostEndpoints, type HostEndpoints } from "./host-choice.ts";
 import type { LinkStateName } from "./link-state.ts";
 import { rerouteCalls } from "./routed-transport.ts";
@@ -110,6 +111,12 @@ export interface HostLink extends AsyncDisposable {
    * @throws {TypeError} for a prefix that is no path of plain segments.
    */
   transportTo(prefix: string): Transport;
+  /**
+   * As `transport`, for calls of what the host lends under a grant: they go to `{path}/{service}/{method}`, with the grant's
+   * token, and prove beside it which plugin calls. An `unauthenticated` answer is about the grant: the link does nothing.
+   * @throws {TypeError} for a path that is not of plain segments, and a token that no header can carry.
+   */
+  transportWith(grant: GrantCredentials): Transport;
   /** What the host announced of itself when it shook hands; empty as long as no host knows this plugin. */
   readonly hostMetadata: Readonly<Record<string, string>>;
   /** What a registration has to tell of where this plugin is; read it for each. Empty while it does not listen. */
@@ -158,7 +165,7 @@ export function resolveLinkOptions(options: HostLinkOptions) {
     return openCallTransport({
       endpoint,
       httpVersion,
-      interceptors: [...interceptors, keepCredentials, rerouteCalls],
+      interceptors: [...interceptors, keepCredentials, rerouteCalls, presentGrants],
       clock,
       ...(secure && tls ? { tls } : {}),
     });

@@ -7,6 +7,7 @@ import { callListener } from "../internal/call-listener.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import { createAuthenticatedTransport } from "./authenticated-transport.ts";
 import { failureEvent } from "./failure-event.ts";
+import { createGrantedTransport } from "./granted-transport.ts";
 import { createHeldSessions } from "./held-sessions.ts";
 import { createHostChoice } from "./host-choice.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";
@@ -194,18 +195,16 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     const session = knownSession(state);
     return session && { runtimeId: session.runtimeId, hostUrl: session.address.hostUrl };
   };
-  const transport = createAuthenticatedTransport(
-    () => {
-      const session = linkedSession(state);
-      if (session === undefined) throw linkDown(state.kind, lastError);
-      return session;
-    },
-    (session) => {
-      if (session !== linkedSession(state)) return;
-      doubted = true;
-      alarm.ring();
-    },
-  );
+  const sessionInUse = (): HostSession => {
+    const session = linkedSession(state);
+    if (session === undefined) throw linkDown(state.kind, lastError);
+    return session;
+  };
+  const transport = createAuthenticatedTransport(sessionInUse, (session) => {
+    if (session !== linkedSession(state)) return;
+    doubted = true;
+    alarm.ring();
+  });
   const stopHearing = health.onChange(() => alarm.ring());
 
   /** Runs `work` within `ms`; whatever comes of it. */
@@ -236,6 +235,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const link: HostLink = {
     transport,
     transportTo: (prefix) => createRoutedTransport(transport, prefix),
+    transportWith: (grant) => createGrantedTransport(sessionInUse, grant),
     get hostMetadata() {
       return knownSession(state)?.hostMetadata ?? {};
     },

@@ -24,6 +24,8 @@ export const DEFAULT_GRACE_MS = 30_000;
 export const HEADER = {
   runtimeId: "x-plugin-runtime-id",
   authorization: "authorization",
+  /** Proves the runtime id of a call whose Authorization is something else, such as a grant's token. Ours. */
+  runtimeToken: "x-plugin-runtime-token",
   /** Who calls through a host. Set by the host's router; believed only from the plugin's own host. */
   callerId: "x-plugin-caller-id",
   /** Proves on a routed call that it comes from the plugin's own host. Ours. */
