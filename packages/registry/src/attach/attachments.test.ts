@@ -70,7 +70,7 @@ function start() {
   return { clock, store, managed, errors, attachments, begin, ...fake };
 }
 
-const { upstream } = serviceOf("any");
+const upstream = { kind: "unix", path: "/tmp/p.sock", authority: "localhost", basePath: "", http: "auto" } as const;
 const p = "p-1";
 
 describe("an attachment", () => {

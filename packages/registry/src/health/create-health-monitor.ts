@@ -53,7 +53,7 @@ interface Followed extends HealthRecord {
  * Follows every provider of the registry from its registration to its removal: takes its reports, asks it again and
  * again, and hears of the calls to it. One that is proven dead, or silent for too long, stays registered and hidden, and is
  * back with its first good probe; only if its token has expired it is removed. A provider is asked at the upstream of its
- * oldest registration.
+ * oldest registration that says where it listens.
  * @throws {RangeError} naming the option.
  */
 export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
@@ -105,8 +105,11 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
     removeExpired(record);
   };
 
+  const reachable = (id: string) => store.ofProvider(id).find(({ upstream }) => upstream !== undefined);
+
   const removeExpired = ({ id, expired, facts }: HealthRecord): void => {
-    if (!expired || !isGone(facts.liveness)) return;
+    // One that cannot be asked shows no life.
+    if (!expired || !(isGone(facts.liveness) || reachable(id) === undefined)) return;
     if (store.removeProvider(id, "removed")) tell({ type: "expired", providerId: id });
   };
 
@@ -117,7 +120,7 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
       return (result: ProbeResult) => probed(record, result, deathsBefore);
     };
     const { graceMs, intervalMs, timeoutMs } = rules;
-    const upstream = () => store.ofProvider(id)[0]?.upstream;
+    const upstream = () => reachable(id)?.upstream;
     const times = { graceMs, intervalMs, timeoutMs, clock, random };
     const loop = startProbeLoop({ probe, upstream, begin, turns, onError, ...times });
     const record: Followed = { ...createHealthRecord(id, kept.take(id)), loop, ejectionTimer: undefined };

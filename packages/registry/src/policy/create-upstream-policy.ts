@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { RuntimeIdentity } from "@cpg/core";
-import { callListener, invalidField, isLoopbackAddress } from "@cpg/core/extension";
+import { callListener, isLoopbackAddress } from "@cpg/core/extension";
 import type { Peer } from "@cpg/resilience";
 import type { HttpUpstream, Upstream, UpstreamHttp } from "../router/upstream.ts";
 import { type BaseUrl, isUnspecified, readBaseUrl } from "./base-url.ts";
@@ -125,7 +125,7 @@ export function createUpstreamPolicy(options: UpstreamPolicyOptions): HostUpstre
       const place = known(identity.runtimeId);
       if (place !== undefined) return place;
       const { base_url: text } = metadata;
-      if (text === undefined) throw invalidField(field, "must be set: it tells where the plugin listens");
+      if (text === undefined) return undefined;
       const url = readBaseUrl(field, text);
       return asUpstream(url, await choose(url, field, identity, signal), upstreamHttp(metadata));
     },

@@ -7,10 +7,12 @@ import type { RegistryStore } from "../state/registry-store.ts";
 import { routeError } from "./route-error.ts";
 import { checkRoutedPath, comparablePath } from "./routed-path.ts";
 import type { ServicePath } from "./service-path.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** A provider that a call may go to, and where the call goes there. */
 export interface RouteTo {
   readonly registration: Registration;
+  readonly upstream: Upstream;
   /** Path of the call without base path and query, spelled as policies see it. */
   readonly method: string;
   /** Path and query at the provider. */
@@ -29,7 +31,8 @@ export interface ProviderSources {
  * Finds the provider of a call: the one that it names, or the one that the selection picks.
  * @param except providers that were tried already.
  * @throws {ConnectError} `permission_denied` when policy says no, and then whatever else is wrong, so that nobody learns
- * what is not for him; `not_found`; `unavailable` when the provider, or all of them, are unhealthy or draining.
+ * what is not for him; `not_found`; `unavailable` when the provider, or all of them, are unhealthy or draining, or did not
+ * say where they listen.
  */
 export function findProvider(
   sources: ProviderSources,
@@ -58,11 +61,14 @@ export function findProvider(
   };
 
   const registration = providerId === undefined ? pick() : named(providerId);
-  const to = routeTo(registration, path);
-  access.check({ action: "call", identity, type, providerId: registration.providerId, method: to.method });
+  const method = comparablePath(registration.endpointPath + path.rest);
+  const prefix = checkedPrefix(registration);
+  access.check({ action: "call", identity, type, providerId: registration.providerId, method });
   const refusal = providerId === undefined ? undefined : refusalOf(store, registration);
   if (refusal !== undefined) throw refusal;
-  return to;
+  const { upstream } = registration;
+  if (upstream === undefined) throw routeError("nowhere", registration);
+  return { registration, upstream, method, upstreamPath: prefix + path.rest + path.query };
 }
 
 /** Why a provider that a caller names gets no calls. The selection looks at that itself. */
@@ -77,14 +83,15 @@ function refusalOf(store: ProviderSources["store"], { type, providerId }: Regist
 /** Registrations whose own part of the path has been looked at. */
 const checkedPrefixes = new WeakSet<Registration>();
 
-function routeTo(registration: Registration, { rest, query }: ServicePath): RouteTo {
+/** What precedes the rest of a path at the provider. */
+function checkedPrefix(registration: Registration): string {
   const { upstream, endpointPath } = registration;
-  const basePath = upstream.kind === "direct" ? "" : upstream.basePath;
+  const basePath = upstream === undefined || upstream.kind === "direct" ? "" : upstream.basePath;
   const prefix = basePath + endpointPath;
   if (!checkedPrefixes.has(registration)) {
     // Registration has rules of its own; here it counts that no spelling of them reaches what is not to be reached.
     checkRoutedPath("path of the registration", prefix.slice(1));
     checkedPrefixes.add(registration);
   }
-  return { registration, method: comparablePath(endpointPath + rest), upstreamPath: prefix + rest + query };
+  return prefix;
 }

@@ -1,7 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { RuntimeIdentity } from "@cpg/core";
 import { callListener } from "@cpg/core/extension";
-import type { Registration } from "../state/registration.ts";
 import { codeName, codeOfAnswer, resultOf, resultOfDirect } from "./call-outcome.ts";
 import type { Callers } from "./callers.ts";
 import type { DirectCall, NodeExchange } from "./direct/direct-plugin.ts";
@@ -119,7 +118,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
     try {
       const other = findProvider(options, identity, path, new Set([to.registration.providerId]));
       // What was read of the body is not there any more for request objects.
-      return other.registration.upstream.kind === "direct" ? same : other;
+      return other.upstream.kind === "direct" ? same : other;
     } catch {
       return same;
     }
@@ -129,7 +128,8 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
     const { exchange, notes } = call;
     let to: RouteTo | undefined = findProvider(options, call.identity, call.path);
     while (to !== undefined) {
-      const { upstream, providerId }: Registration = to.registration;
+      const { upstream, registration }: RouteTo = to;
+      const { providerId } = registration;
       notes.provider = providerId;
       notes.method = to.method;
       notes.attempts++;

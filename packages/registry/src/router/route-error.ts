@@ -6,6 +6,8 @@ export type RouteFault =
   /** Nobody has registered it, or not that provider. */
   | "unknown"
   | "unhealthy"
+  /** It did not say where it listens. */
+  | "nowhere"
   /** The provider takes no new calls. */
   | "draining"
   /** The host takes no new calls. */
@@ -43,6 +45,10 @@ export interface RouteTarget {
 const answers: Record<RouteFault, { readonly code: Code; readonly says: (target: string) => string }> = {
   unknown: { code: Code.NotFound, says: (target) => `${target} is not registered` },
   unhealthy: { code: Code.Unavailable, says: (target) => `${target} is unhealthy` },
+  nowhere: {
+    code: Code.Unavailable,
+    says: (target) => `${target} was registered without base_url, so nobody can reach it`,
+  },
   draining: { code: Code.Unavailable, says: (target) => `${target} takes no new calls` },
   "host-draining": { code: Code.Unavailable, says: () => "the host is shutting down and takes no new calls" },
   unreachable: { code: Code.Unavailable, says: (target) => `${target} cannot be reached` },

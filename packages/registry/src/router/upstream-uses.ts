@@ -2,19 +2,21 @@ import type { Upstream } from "./upstream.ts";
 
 /** Counts who uses an upstream: two registrations, even of two providers, may share one. */
 export interface UpstreamUses {
-  add(upstream: Upstream): void;
+  add(upstream: Upstream | undefined): void;
   /** Tells `onUnused` when nobody is left. */
-  remove(upstream: Upstream): void;
+  remove(upstream: Upstream | undefined): void;
 }
 
 export function createUpstreamUses(onUnused: (upstream: Upstream) => void): UpstreamUses {
   const counts = new Map<unknown, number>();
   return {
     add(upstream) {
+      if (upstream === undefined) return;
       const key = keyOf(upstream);
       counts.set(key, (counts.get(key) ?? 0) + 1);
     },
     remove(upstream) {
+      if (upstream === undefined) return;
       const key = keyOf(upstream);
       const left = (counts.get(key) ?? 0) - 1;
       if (left > 0) {

@@ -11,7 +11,8 @@ export interface InstanceFacts {
   /** Who registers. */
   readonly peer: Peer | undefined;
   readonly baseUrl: string | undefined;
-  readonly upstream: Upstream;
+  /** Undefined: it did not say where it listens. */
+  readonly upstream: Upstream | undefined;
 }
 
 const loopback = new BlockList();
@@ -33,6 +34,7 @@ export function providerFacts(facts: InstanceFacts): ProviderFacts {
 }
 
 function whereIs({ peer, baseUrl, upstream }: InstanceFacts): string | undefined {
+  if (upstream === undefined) return undefined;
   // Several in this process, or on sockets of this machine, may give the same URL, or none.
   if (upstream.kind === "direct") return `direct ${numberOf(upstream.endpoint)}`;
   if (upstream.kind === "unix") return `unix ${upstream.path}`;

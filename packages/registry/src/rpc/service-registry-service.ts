@@ -29,7 +29,7 @@ export interface ServiceRegistryDeps {
   readonly draining: AbortSignal;
   /** The verified caller. @throws {ConnectError} `unauthenticated`. */
   callerOf(context: HandlerContext): RuntimeIdentity;
-  /** Hears of each service that was registered, or registered again. */
+  /** Hears of each service that was registered, or registered again, and can be reached. */
   onRegistered(identity: RuntimeIdentity, upstream: Upstream): void;
 }
 
@@ -78,7 +78,7 @@ export function createServiceRegistryService(deps: ServiceRegistryDeps): Service
         const provider = providerFacts({ identity, instanceKey, peer, baseUrl, upstream });
         const registration = store.register(provider, { ...service, upstream });
         leases.renew(registration);
-        onRegistered(identity, upstream);
+        if (upstream !== undefined) onRegistered(identity, upstream);
         return registered(registration);
       } finally {
         turn.end();

@@ -60,7 +60,8 @@ export function createCandidateGroups(store: RegistryStore, inFlight: InFlight):
     const degraded: Candidate[] = [];
     for (const registration of newEnough) {
       const provider = store.provider(registration.providerId);
-      if (provider === undefined || provider.draining || provider.health.level === "unhealthy") continue;
+      if (registration.upstream === undefined || provider === undefined) continue;
+      if (provider.draining || provider.health.level === "unhealthy") continue;
       const candidate: Candidate = Object.freeze({
         registration,
         provider,

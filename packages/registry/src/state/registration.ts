@@ -30,6 +30,6 @@ export interface Registration {
   readonly weight: number;
   /** It ends unless it is made again within this time. Undefined: it has no end of its own. */
   readonly leaseMs: number | undefined;
-  /** Where the router sends its calls. */
-  readonly upstream: Upstream;
+  /** Where the router sends its calls. Undefined: it did not say where it listens, so it gets none. */
+  readonly upstream: Upstream | undefined;
 }

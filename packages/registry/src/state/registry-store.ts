@@ -19,7 +19,7 @@ export interface ServiceFacts {
   readonly metadata: Readonly<Record<string, string>>;
   readonly weight: number;
   readonly leaseMs: number | undefined;
-  readonly upstream: Upstream;
+  readonly upstream: Upstream | undefined;
 }
 
 /** Why a provider or a registration is gone. */

@@ -31,8 +31,9 @@ export function sameService(a: ServiceFacts, b: ServiceFacts): boolean {
   );
 }
 
-function sameUpstream(a: Upstream, b: Upstream): boolean {
+function sameUpstream(a: Upstream | undefined, b: Upstream | undefined): boolean {
   if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
   switch (a.kind) {
     case "http":
       return (

@@ -29,6 +29,7 @@ export interface ProviderView {
   /** Relative to the URL of the host: "/services/{type}/{provider-id}". */
   readonly endpointUrl: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Unhealthy, too, when it did not say where it listens. */
   readonly health: HealthLevel;
   /** For people; may be empty. */
   readonly reason: string;
@@ -50,6 +51,10 @@ export function providerView(
   const { version, metadata } = registration;
   const { id: providerId, health, draining } = provider;
   const endpointUrl = endpointUrlOf(registration);
+  if (registration.upstream === undefined) {
+    const reason = "registered without base_url, so nobody can reach it";
+    return { providerId, version, endpointUrl, metadata, health: "unhealthy", reason, draining };
+  }
   return { providerId, version, endpointUrl, metadata, health: health.level, reason: health.reason, draining };
 }
 
