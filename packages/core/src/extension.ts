@@ -1,4 +1,5 @@
 // For packages that extend a host, such as @cpg/registry: the rules of the protocol, and what a server of ours does.
+export { withMethodTimeouts } from "./client/method-timeouts.ts";
 export { createServiceClient } from "./client/service-client.ts";
 export { toWireHealth } from "./control/plugin-control-service.ts";
 export { isRuntimeId, RUNTIME_ID_RULE } from "./control/runtime-id.ts";

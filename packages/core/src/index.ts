@@ -9,6 +9,7 @@ export { callerIdKey } from "./control/caller.ts";
 export type { OwnDeclarations } from "./definition/declared-services.ts";
 export {
   definePlugin,
+  type MethodTimeouts,
   type PluginDefinition,
   type PluginOptions,
   type ServiceDeclaration,

@@ -2,6 +2,7 @@ import type { Client } from "@connectrpc/connect";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { staticEndpoints } from "../discovery/static-endpoints.ts";
 import { createFailoverConnections, type PluginConnections } from "./failover-connections.ts";
+import { withMethodTimeouts } from "./method-timeouts.ts";
 import { type ConnectionOpener, createConnectionOpener, type PluginConnection } from "./open-connection.ts";
 import {
   type PluginClientOptions,
@@ -64,7 +65,7 @@ export function createPluginClient<const Plugins extends PluginSet>(
       if (plugin === undefined) {
         throw new TypeError(`plugins has no "${name}"; it has ${Object.keys(plugins).join(", ")}`);
       }
-      return createServiceClient(plugin.service, await connections.transport());
+      return createServiceClient(plugin.service, withMethodTimeouts(plugin, await connections.transport()));
     },
     close() {
       closing ??= connections.close().finally(() => opener.settled());

@@ -28,6 +28,25 @@ describe("definePlugin", () => {
     ]);
   });
 
+  it("keeps the time-outs of methods, and those alone that are set", () => {
+    expect(definePlugin(good).timeoutsMs).toEqual({});
+    expect(definePlugin({ ...good, timeoutsMs: { log: 250 } }).timeoutsMs).toEqual({ log: 250 });
+    expect(definePlugin({ ...good, timeoutsMs: { log: undefined } }).timeoutsMs).toEqual({});
+  });
+
+  it.each([
+    { timeoutsMs: { log: 0 }, error: "timeoutsMs.log must be a whole number from 1 to 2147483647, got 0" },
+    { timeoutsMs: { log: 1.5 }, error: "timeoutsMs.log must be a whole number from 1 to 2147483647, got 1.5" },
+    {
+      timeoutsMs: { log: 2 ** 31 },
+      error: "timeoutsMs.log must be a whole number from 1 to 2147483647, got 2147483648",
+    },
+    { timeoutsMs: { lock: 5 }, error: "timeoutsMs.lock names no method of capability.logger.v1.Logger" },
+  ])("refuses the time-outs $timeoutsMs", ({ timeoutsMs, error }) => {
+    const unchecked: object = timeoutsMs;
+    expect(() => definePlugin({ ...good, timeoutsMs: unchecked })).toThrow(error);
+  });
+
   it.each([
     { field: "name", options: { ...good, name: "" } },
     { field: "name", options: { ...good, name: "9lives" } },

@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { checkEndpointPath, checkMinVersion, checkName, checkVersion } from "../protocol/field-rules.ts";
+import { MAX_TIMER_MS } from "../wire/call-transport-options.ts";
 
 /** A service that a plugin offers to other plugins through a host. */
 export interface ServiceDeclaration {
@@ -45,7 +46,17 @@ export interface PluginOptions<Name extends string, Service extends DescService>
   readonly provides?: readonly ServiceDeclaration[] | undefined;
   /** What it needs of other plugins. Default: nothing. */
   readonly requires?: readonly ServiceDependency[] | undefined;
+  /**
+   * Time that a call of a method may take when its caller names none, in ms, by the method's name in code; of a stream,
+   * the whole of it. A whole number from 1 to 2147483647. Default: none, then `callTimeoutMs` of the client holds.
+   */
+  readonly timeoutsMs?: MethodTimeouts<Service> | undefined;
 }
+
+/** Milliseconds by the name that a method has in code. */
+export type MethodTimeouts<Service extends DescService> = {
+  readonly [Method in keyof Service["method"]]?: number | undefined;
+};
 
 /** What both sides know of a plugin. Made by `definePlugin`. */
 export interface PluginDefinition<Name extends string = string, Service extends DescService = DescService> {
@@ -56,19 +67,21 @@ export interface PluginDefinition<Name extends string = string, Service extends 
   readonly servicePath: string;
   readonly provides: readonly ResolvedDeclaration[];
   readonly requires: readonly ResolvedDependency[];
+  /** Default time-outs of its methods in ms, by the method's name in code. */
+  readonly timeoutsMs: Readonly<Record<string, number>>;
 }
 
 /**
  * Defines a plugin: its name, its version and the Connect service it implements. Host and plugin share the result, and
  * the compiler holds both to it.
- * @throws {ConnectError} `invalid_argument` naming the field that breaks a rule.
+ * @throws {ConnectError} `invalid_argument` naming the field that breaks a rule. {TypeError} {RangeError} for time-outs.
  * @example
  * const kv = definePlugin({ name: "kv", version: "1.0.0", service: KVService });
  */
 export function definePlugin<const Name extends string, Service extends DescService>(
   options: PluginOptions<Name, Service>,
 ): PluginDefinition<Name, Service> {
-  const { name, version, service, provides = [], requires = [] } = options;
+  const { name, version, service, provides = [], requires = [], timeoutsMs = {} } = options;
   checkName("name", name);
   checkVersion("version", version);
   const servicePath = `/${service.typeName}/`;
@@ -79,7 +92,27 @@ export function definePlugin<const Name extends string, Service extends DescServ
     servicePath,
     provides: provides.map((declaration, index) => resolveDeclaration(declaration, `provides[${index}]`, servicePath)),
     requires: requires.map((dependency, index) => resolveDependency(dependency, `requires[${index}]`)),
+    timeoutsMs: resolveTimeouts(service, timeoutsMs),
   });
+}
+
+/** @throws {TypeError} {RangeError} naming the method and the rule. */
+function resolveTimeouts(
+  service: DescService,
+  timeoutsMs: Readonly<Record<string, number | undefined>>,
+): Readonly<Record<string, number>> {
+  const resolved: Record<string, number> = {};
+  for (const [name, timeoutMs] of Object.entries(timeoutsMs)) {
+    if (timeoutMs === undefined) continue;
+    if (!service.methods.some(({ localName }) => localName === name)) {
+      throw new TypeError(`timeoutsMs.${name} names no method of ${service.typeName}`);
+    }
+    if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMER_MS) {
+      throw new RangeError(`timeoutsMs.${name} must be a whole number from 1 to ${MAX_TIMER_MS}, got ${timeoutMs}`);
+    }
+    resolved[name] = timeoutMs;
+  }
+  return Object.freeze(resolved);
 }
 
 /** @throws {ConnectError} `invalid_argument` naming the field that breaks a rule. */

@@ -1,7 +1,13 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import type { PluginDefinition } from "@cpg/core";
-import { callListener, createServiceClient, REGISTRATION_METADATA, within } from "@cpg/core/extension";
+import {
+  callListener,
+  createServiceClient,
+  REGISTRATION_METADATA,
+  within,
+  withMethodTimeouts,
+} from "@cpg/core/extension";
 import { ServiceRegistry } from "@cpg/core/gen/connectplugin/v1/registry_pb";
 import { type BackoffOptions, type Clock, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import { cryptoRandom } from "../selection/crypto-random.ts";
@@ -195,7 +201,7 @@ export function registryClient(link: RegistryLink, options: RegistryClientOption
           closed: closing.signal,
         });
       followed.set(key, transport);
-      return createServiceClient(plugin.service, transport);
+      return createServiceClient(plugin.service, withMethodTimeouts(plugin, transport));
     },
     close() {
       closed ??= close();
