@@ -1,0 +1,3 @@
+import { describeProxiedCalls } from "./support/describe-proxied-calls.ts";
+
+describeProxiedCalls("haproxy");
