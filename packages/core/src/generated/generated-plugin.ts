@@ -10,10 +10,12 @@ import {
 export interface GeneratedPlugin<Name extends string> {
   readonly name: Name;
   readonly version: string;
-  readonly provides: readonly ServiceDeclaration[];
-  readonly requires: readonly ServiceDependency[];
-  /** Time-outs in ms by the name that a method has in code. */
-  readonly timeoutsMs: Readonly<Record<string, number>>;
+  /** Default: nothing. */
+  readonly provides?: readonly ServiceDeclaration[] | undefined;
+  /** Default: nothing. */
+  readonly requires?: readonly ServiceDependency[] | undefined;
+  /** Time-outs in ms by the name that a method has in code. Default: none. */
+  readonly timeoutsMs?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -24,6 +26,6 @@ export function generatedPlugin<const Name extends string, Service extends DescS
   service: Service,
   { name, version, provides, requires, timeoutsMs }: GeneratedPlugin<Name>,
 ): PluginDefinition<Name, Service> {
-  const known: object = timeoutsMs;
-  return definePlugin({ name, version, service, provides, requires, timeoutsMs: known });
+  const timeouts: object | undefined = timeoutsMs; // the compiler cannot see that they are those of Service
+  return definePlugin({ name, version, service, provides, requires, timeoutsMs: timeouts });
 }
