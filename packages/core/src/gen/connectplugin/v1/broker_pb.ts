@@ -4,13 +4,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file connectplugin/v1/broker.proto.
  */
 export const file_connectplugin_v1_broker: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25uZWN0cGx1Z2luL3YxL2Jyb2tlci5wcm90bxIQY29ubmVjdHBsdWdpbi52MSJYChhSZXF1ZXN0Q2FwYWJpbGl0eVJlcXVlc3QSFwoPY2FwYWJpbGl0eV90eXBlGAEgASgJEhMKC21pbl92ZXJzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCSJNChlSZXF1ZXN0Q2FwYWJpbGl0eVJlc3BvbnNlEjAKBWdyYW50GAEgASgLMiEuY29ubmVjdHBsdWdpbi52MS5DYXBhYmlsaXR5R3JhbnQieQoPQ2FwYWJpbGl0eUdyYW50EhAKCGdyYW50X2lkGAEgASgJEhQKDGVuZHBvaW50X3VybBgCIAEoCRIUCgxiZWFyZXJfdG9rZW4YAyABKAkSFwoPY2FwYWJpbGl0eV90eXBlGAQgASgJEg8KB3ZlcnNpb24YBSABKAkygAEKEENhcGFiaWxpdHlCcm9rZXISbAoRUmVxdWVzdENhcGFiaWxpdHkSKi5jb25uZWN0cGx1Z2luLnYxLlJlcXVlc3RDYXBhYmlsaXR5UmVxdWVzdBorLmNvbm5lY3RwbHVnaW4udjEuUmVxdWVzdENhcGFiaWxpdHlSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Ch1jb25uZWN0cGx1Z2luL3YxL2Jyb2tlci5wcm90bxIQY29ubmVjdHBsdWdpbi52MSKBAQoYUmVxdWVzdENhcGFiaWxpdHlSZXF1ZXN0EhcKD2NhcGFiaWxpdHlfdHlwZRgBIAEoCRITCgttaW5fdmVyc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSJwoDdHRsGOgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJNChlSZXF1ZXN0Q2FwYWJpbGl0eVJlc3BvbnNlEjAKBWdyYW50GAEgASgLMiEuY29ubmVjdHBsdWdpbi52MS5DYXBhYmlsaXR5R3JhbnQi9gEKD0NhcGFiaWxpdHlHcmFudBIQCghncmFudF9pZBgBIAEoCRIUCgxlbmRwb2ludF91cmwYAiABKAkSFAoMYmVhcmVyX3Rva2VuGAMgASgJEhcKD2NhcGFiaWxpdHlfdHlwZRgEIAEoCRIPCgd2ZXJzaW9uGAUgASgJEicKA3R0bBjoByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoHbWF4X3R0bBjpByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoIYWNjZXNzb3IY6gcgASgJEhIKCXJlbmV3YWJsZRjrByABKAgygAEKEENhcGFiaWxpdHlCcm9rZXISbAoRUmVxdWVzdENhcGFiaWxpdHkSKi5jb25uZWN0cGx1Z2luLnYxLlJlcXVlc3RDYXBhYmlsaXR5UmVxdWVzdBorLmNvbm5lY3RwbHVnaW4udjEuUmVxdWVzdENhcGFiaWxpdHlSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * @generated from message connectplugin.v1.RequestCapabilityRequest
@@ -36,6 +38,13 @@ export type RequestCapabilityRequest = Message<"connectplugin.v1.RequestCapabili
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Ours: how long the plugin wants it to live; the host may give less. Not set: what the host gives by default.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 1000;
+   */
+  ttl?: Duration | undefined;
 };
 
 /**
@@ -98,6 +107,34 @@ export type CapabilityGrant = Message<"connectplugin.v1.CapabilityGrant"> & {
    * @generated from field: string version = 5;
    */
   version: string;
+
+  /**
+   * Ours. Time to live from now on. Not set: the host does not say; 1 h is usual.
+   *
+   * @generated from field: google.protobuf.Duration ttl = 1000;
+   */
+  ttl?: Duration | undefined;
+
+  /**
+   * Ours. Time after which it ends however often it is renewed. Not set: the host does not say.
+   *
+   * @generated from field: google.protobuf.Duration max_ttl = 1001;
+   */
+  maxTtl?: Duration | undefined;
+
+  /**
+   * Ours. Name of the grant for logs: no secret, and good for nothing else.
+   *
+   * @generated from field: string accessor = 1002;
+   */
+  accessor: string;
+
+  /**
+   * Ours. Whether cpg.broker.v1.GrantService renews it.
+   *
+   * @generated from field: bool renewable = 1003;
+   */
+  renewable: boolean;
 };
 
 /**
