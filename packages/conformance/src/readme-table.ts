@@ -22,7 +22,7 @@ export function writeReadmeTable(rows: readonly SuiteRow[]): void {
 function find() {
   const text = readFileSync(path, "utf8");
   const from = text.indexOf(begin) + begin.length;
-  const to = text.indexOf(end, from - 2);
-  if (!text.includes(begin) || to === -1) throw new Error("README.md lacks the comments around its table");
-  return { from, to: Math.max(from, to), text };
+  const to = text.indexOf(end, from);
+  if (from < begin.length || to === -1) throw new Error("README.md lacks the comments around its table");
+  return { from, to, text };
 }

@@ -30,6 +30,9 @@ const memorySuites = [
 /** A run takes about 40 s on a core. */
 const suiteTimeoutMs = 4 * 60_000;
 
+/** Processes at a time in one run. More take no less time, and longer to start than the runner waits on a busy machine. */
+const maxServers = "2";
+
 /** Runs the suite against one side and HTTP version, within a bound. */
 export async function runSuite(run: SuiteRun): Promise<SuiteRow> {
   const { suite, side, httpVersion, plain } = run;
@@ -45,6 +48,7 @@ export async function runSuite(run: SuiteRun): Promise<SuiteRow> {
     [
       ...["--conf", inPackage(memory ? "conformance-memory.yaml" : "conformance.yaml")],
       ...["--mode", side === "client" || memory ? "client" : "server"],
+      ...["--max-servers", maxServers],
       ...cases.flatMap((pattern) => ["--run", pattern]),
       ...listed.flatMap((name) => ["--known-failing", name]),
       ...["--", process.execPath, ...programOf(run)],
