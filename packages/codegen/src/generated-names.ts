@@ -47,7 +47,7 @@ function namesOf(stem: string, suffix: string): GeneratedNames {
   return {
     contract: safeTypeName(stem + suffix),
     plugin: `${/^[a-z]/i.test(camel) ? camel : `_${camel}`}Plugin${suffix}`,
-    mock: `mock${stem}${suffix}`,
+    mock: `mock${stem.charAt(0).toUpperCase()}${stem.slice(1)}${suffix}`,
   };
 }
 
@@ -65,7 +65,7 @@ function camelCase(name: string): string {
     .replace(/^[A-Z]+(?=[A-Z][a-z])|^[A-Z]+/, (start) => start.toLowerCase());
 }
 
-// Names that TypeScript does not allow for an interface, or that a module has already, beyond those of safeIdentifier.
+// Names that TypeScript does not allow for an interface, beyond those of safeIdentifier.
 const reservedTypeNames = new Set(["any", "unknown", "never", "symbol", "undefined", "await", "arguments", "eval"]);
 
 function safeTypeName(name: string): string {
