@@ -190,7 +190,7 @@ func (p *plugin) GetPluginInfo(context.Context, *connect.Request[pluginv1.GetPlu
 		SelfId:      p.selfID,
 		SelfVersion: "1.0.0",
 		Provides:    []*pluginv1.ServiceDeclaration{{Type: p.provides, Version: "1.0.0", Path: "/kv.v1.KVService/"}},
-		Requires:    []*pluginv1.ServiceDependency{{Type: "ts-kv"}, {Type: "go-kv"}},
+		Requires:    []*pluginv1.ServiceDependency{{Type: "ts-kv"}, {Type: "go-kv"}, {Type: "come-and-go"}},
 		Metadata:    map[string]string{"name": p.selfID, "version": "1.0.0"},
 	}), nil
 }

@@ -15,7 +15,7 @@ import { createRuntimeService } from "../identity/runtime-service.ts";
 import { SERVER_METADATA } from "../protocol/constants.ts";
 import { withInterceptors } from "./extended-router.ts";
 import type { HostContext, InstalledExtension } from "./host-extension.ts";
-import type { ServeOptions } from "./serve-options.ts";
+import type { LinkOptions, ServeOptions } from "./serve-options.ts";
 
 export interface ServerParts<Plugins extends PluginSet> {
   readonly options: ServeOptions<Plugins>;
@@ -74,6 +74,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
       plugins,
       declares: options.declares,
       guard,
+      defaultHostUrl: configuredHostUrl(options.link),
       assign: (identity) => link?.setIdentity(identity) ?? false,
     }),
   );
@@ -89,3 +90,8 @@ const nobody: AdmissionPolicy = {
   name: "nobody",
   admit: () => ({ admitted: false, rule: "this server issues no identities" }),
 };
+
+/** Where a host is that gives an identity without saying so. */
+function configuredHostUrl(link: LinkOptions | false | undefined): string | undefined {
+  return typeof link === "object" && typeof link.hostUrl === "string" ? link.hostUrl : undefined;
+}

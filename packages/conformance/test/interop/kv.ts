@@ -1,0 +1,119 @@
+import { createClient, type ServiceImpl } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
+import { kv } from "@cpg/example-kv";
+import { createRegistry, type Registry } from "@cpg/registry";
+
+type KV = typeof kv.service;
+
+export const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+export const text = (value: Uint8Array | undefined): string => new TextDecoder().decode(value);
+
+/** For servers that take nothing from the environment of the tests. */
+export const quiet = { environment: {}, handleSignals: false } as const;
+
+/** A store in memory: put and delete are seen by watches. "caller" is who calls. */
+export function memoryKv(): ServiceImpl<KV> {
+  const values = new Map<string, Uint8Array<ArrayBuffer>>();
+  const watches = new Set<(event: { type: number; key: string; value: Uint8Array<ArrayBuffer> }) => void>();
+  const tell = (type: number, key: string, value = bytes("")): void => {
+    for (const watch of watches) watch({ type, key, value });
+  };
+  return {
+    get({ key }, { values: facts }) {
+      if (key === "caller") return { found: true, value: bytes(facts.get(callerIdKey) ?? "") };
+      const value = values.get(key);
+      return { found: value !== undefined, value: value ?? bytes("") };
+    },
+    put({ key, value }) {
+      values.set(key, new Uint8Array(value));
+      tell(1, key, new Uint8Array(value));
+      return {};
+    },
+    delete({ key }) {
+      const found = values.delete(key);
+      if (found) tell(2, key);
+      return { found };
+    },
+    async *watch({ prefix }, { signal }) {
+      const waiting: { type: number; key: string; value: Uint8Array<ArrayBuffer> }[] = [];
+      let wake = Promise.withResolvers<void>();
+      const hear = (event: (typeof waiting)[number]): void => {
+        if (!event.key.startsWith(prefix)) return;
+        waiting.push(event);
+        wake.resolve();
+      };
+      signal.addEventListener("abort", () => wake.resolve());
+      watches.add(hear);
+      try {
+        yield {};
+        while (!signal.aborted) {
+          yield* waiting.splice(0);
+          if (waiting.length > 0) continue;
+          await wake.promise;
+          wake = Promise.withResolvers<void>();
+        }
+      } finally {
+        watches.delete(hear);
+      }
+    },
+  };
+}
+
+/** Calls a KV service at a URL, as whoever `identity` proves. */
+export function kvAt(baseUrl: string, identity?: Proof, protocol: "connect" | "grpc" = "connect") {
+  const prove: Parameters<typeof createConnectTransport>[0]["interceptors"] = [
+    (next) => (request) => {
+      if (identity !== undefined) {
+        request.header.set("x-plugin-runtime-id", identity.runtimeId);
+        request.header.set("authorization", `Bearer ${identity.token}`);
+      }
+      return next(request);
+    },
+  ];
+  const options = { baseUrl, interceptors: prove } as const;
+  const transport =
+    protocol === "grpc" ? createGrpcTransport(options) : createConnectTransport({ ...options, httpVersion: "1.1" });
+  return createClient(kv.service, transport);
+}
+
+export interface Proof {
+  readonly runtimeId: string;
+  readonly token: string;
+}
+
+/** A host of ours with a registry, on a port of its own. */
+export async function startHost(port = 0) {
+  const registry: Registry = createRegistry({ health: { graceMs: 0, intervalMs: 100 } });
+  const host = await serve({ plugins: {}, impls: {}, extensions: [registry], listen: { port }, ...quiet });
+  return { registry, host, url: host.endpoint };
+}
+
+/** A plugin of ours that provides KV under a type, over HTTP/1.1 and cleartext as Go hosts speak them. */
+export async function startKvPlugin(hostUrl: string | undefined, type = "ts-kv"): Promise<PluginServer> {
+  const provides = [{ type, version: "1.0.0" }];
+  const requires = ["go-kv", "go-nowhere", "go-late"].map((needed) => ({ type: needed, requiredForStartup: false }));
+  return await serve({
+    plugins: { kv: definePlugin({ name: "kv", version: "1.0.0", service: kv.service, provides, requires }) },
+    impls: { kv: memoryKv() },
+    selfId: `${type}-plugin`,
+    control: { allowAnyHost: true },
+    link: { hostUrl, heartbeatMs: 200, backoff: { initialMs: 20, maxMs: 200 } },
+    listen: { port: 0 },
+    ...quiet,
+  });
+}
+
+/** Reads a stream until `enough` of what `see` makes of its messages. */
+export async function seen<Message>(
+  messages: AsyncIterable<Message>,
+  see: (message: Message) => string,
+  last: string,
+): Promise<string[]> {
+  const all: string[] = [];
+  for await (const message of messages) {
+    all.push(see(message));
+    if (all.at(-1) === last) break;
+  }
+  return all;
+}
