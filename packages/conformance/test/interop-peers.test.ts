@@ -4,7 +4,7 @@ import { createPluginClient, type PluginServer } from "@cpg/core";
 import { kv } from "@cpg/example-kv";
 import { registryClient } from "@cpg/registry";
 import { afterAll, beforeAll, describe, expect, vi } from "vitest";
-import { bytes, kvAt, type Proof, seen, startHost, startKvPlugin, text } from "./interop/kv.ts";
+import { bytes, kvAt, type Proof, routedKv, seen, startHost, startKvPlugin, text } from "./interop/kv.ts";
 import { createMatrix } from "./interop/matrix.ts";
 import { buildGoPeers, has, linesOf, makePythonEnvironment, type Peer, startPeer } from "./interop/peers.ts";
 
@@ -167,17 +167,9 @@ describe.skipIf(!installed)("interoperation", { timeout: 60_000 }, () => {
       const attached = await registry.attach(plugin.url, { registerWaitMs: 0 });
       expect(attached.identity.runtimeId).toMatch(/^go-managed-/);
       expect(await attached.health()).toMatchObject({ level: "healthy" });
-      const proof = await proofAt(url, "caller");
-      const direct = kvAt(plugin.url);
-      await direct.put({ key: "a", value: bytes("1") });
-      const path = `${url}/services/go-kv/-/Get`;
-      const headers = {
-        "content-type": "application/json",
-        "x-plugin-runtime-id": proof.runtimeId,
-        authorization: `Bearer ${proof.token}`,
-      };
-      const response = await fetch(path, { method: "POST", headers, body: JSON.stringify({ key: "a" }) });
-      expect(await response.json()).toEqual({ value: Buffer.from("1").toString("base64"), found: true });
+      const store = routedKv(url, "go-kv", await proofAt(url, "caller"), "connect");
+      await store.put({ key: "a", value: bytes("1") });
+      expect(text((await store.get({ key: "a" })).value)).toBe("1");
       await attached.shutdown({ graceMs: 0 });
       await plugin.exited;
       expect(registry.services()).toEqual([]);
@@ -339,14 +331,19 @@ describe.skipIf(!installed)("interoperation", { timeout: 60_000 }, () => {
       expect(stateAt("python-kv")).toBe("available");
     });
     cell(row, "call TS → Python", async () => {
-      const store = kvAt(plugin.url, undefined, "grpc");
+      const store = routedKv(scene.url, "python-kv", proof, "grpc");
       await store.put({ key: "a", value: bytes("größe") });
-      expect(proof.token).not.toBe("");
       expect(text((await store.get({ key: "a" })).value)).toBe("größe");
+      expect(text((await store.get({ key: "caller" })).value)).toBe(proof.runtimeId);
     });
     cell(row, "call Python → TS", async () => {
       await kvAt(ours.endpoint).put({ key: "b", value: bytes("from TS") });
-      expect(text((await kvAt(plugin.url, undefined, "grpc").get({ key: "ask:ts-kv:b" })).value)).toBe("from TS");
+      expect(text((await kvAt(plugin.url, "grpc").get({ key: "ask:ts-kv:b" })).value)).toBe("from TS");
+    });
+    cell(row, "killed", async () => {
+      plugin.kill("SIGKILL");
+      await plugin.exited;
+      await vi.waitFor(() => expect(stateAt("python-kv")).toBe("unavailable"), patience);
     });
   });
 

@@ -1,4 +1,4 @@
-import { createClient, type ServiceImpl } from "@connectrpc/connect";
+import { createClient, type Interceptor, type ServiceImpl } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
 import { kv } from "@cpg/example-kv";
@@ -60,18 +60,24 @@ export function memoryKv(): ServiceImpl<KV> {
   };
 }
 
-/** Calls a KV service at a URL, as whoever `identity` proves. */
-export function kvAt(baseUrl: string, identity?: Proof, protocol: "connect" | "grpc" = "connect") {
-  const prove: Parameters<typeof createConnectTransport>[0]["interceptors"] = [
-    (next) => (request) => {
-      if (identity !== undefined) {
-        request.header.set("x-plugin-runtime-id", identity.runtimeId);
-        request.header.set("authorization", `Bearer ${identity.token}`);
-      }
-      return next(request);
-    },
-  ];
-  const options = { baseUrl, interceptors: prove } as const;
+/** Calls a KV plugin at its URL. */
+export function kvAt(baseUrl: string, protocol: "connect" | "grpc" = "connect") {
+  return clientOf(baseUrl, protocol, []);
+}
+
+/** Calls the KV plugins that a host has under a type, through the host, as whoever `identity` proves. */
+export function routedKv(hostUrl: string, type: string, identity: Proof, protocol: "connect" | "grpc") {
+  const route: Interceptor = (next) => (request) => {
+    const header = new Headers(request.header);
+    header.set("x-plugin-runtime-id", identity.runtimeId);
+    header.set("authorization", `Bearer ${identity.token}`);
+    return next({ ...request, header, url: `${hostUrl}/services/${type}/-/${request.method.name}` });
+  };
+  return clientOf(hostUrl, protocol, [route]);
+}
+
+function clientOf(baseUrl: string, protocol: "connect" | "grpc", interceptors: Interceptor[]) {
+  const options = { baseUrl, interceptors };
   const transport =
     protocol === "grpc" ? createGrpcTransport(options) : createConnectTransport({ ...options, httpVersion: "1.1" });
   return createClient(kv.service, transport);
