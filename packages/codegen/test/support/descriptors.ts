@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 
 const run = promisify(execFile);
-const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url));
+const packageDirectory = fileURLToPath(new URL("../..", import.meta.url));
+const buf = join(packageDirectory, "node_modules/.bin/buf");
 
 /** The modules of every build: our options, as a user's build has them. */
 const optionsModule = fileURLToPath(new URL("../../../../proto", import.meta.url));
