@@ -65,8 +65,10 @@ function camelCase(name: string): string {
     .replace(/^[A-Z]+(?=[A-Z][a-z])|^[A-Z]+/, (start) => start.toLowerCase());
 }
 
-// Names that TypeScript does not allow for an interface, beyond those of safeIdentifier.
-const reservedTypeNames = new Set(["any", "unknown", "never", "symbol", "undefined", "await", "arguments", "eval"]);
+// Names that TypeScript does not allow for an interface or reads as an operator, beyond those of safeIdentifier.
+const reservedTypeNames = new Set(
+  "any arguments asserts await eval infer keyof never readonly symbol undefined unique unknown".split(" "),
+);
 
 function safeTypeName(name: string): string {
   return reservedTypeNames.has(name) ? `${name}$` : safeIdentifier(name);
