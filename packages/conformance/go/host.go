@@ -61,6 +61,8 @@ type host struct {
 	health    map[string]pluginv1.HealthState
 	endpoints map[string]string
 	watchers  map[chan struct{}]struct{}
+	// Nobody who watches services hears of health, as with connect-plugin-go.
+	reports map[chan struct{}]struct{}
 }
 
 func runHost() {
@@ -69,6 +71,7 @@ func runHost() {
 		health:    map[string]pluginv1.HealthState{},
 		endpoints: map[string]string{},
 		watchers:  map[chan struct{}]struct{}{},
+		reports:   map[chan struct{}]struct{}{},
 	}
 	listener, url := listen()
 	mux := http.NewServeMux()
@@ -92,9 +95,9 @@ func callerID(header http.Header) (string, error) {
 	return "", connect.NewError(connect.CodeInvalidArgument, errors.New("X-Plugin-Runtime-ID header required"))
 }
 
-// changed is called with the lock held.
-func (h *host) changed() {
-	for watcher := range h.watchers {
+// wake is called with the lock held.
+func wake(watchers map[chan struct{}]struct{}) {
+	for watcher := range watchers {
 		select {
 		case watcher <- struct{}{}:
 		default:
@@ -110,7 +113,7 @@ func (h *host) ReportHealth(_ context.Context, req *connect.Request[pluginv1.Rep
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.health[id] = req.Msg.State
-	h.changed()
+	wake(h.reports)
 	return connect.NewResponse(&pluginv1.ReportHealthResponse{}), nil
 }
 
@@ -123,7 +126,7 @@ func (h *host) RegisterService(_ context.Context, req *connect.Request[pluginv1.
 	defer h.mu.Unlock()
 	added := &provider{"reg-" + rand.Text(), id, req.Msg.ServiceType, req.Msg.Version, req.Msg.EndpointPath, req.Msg.Metadata}
 	h.providers = append(h.providers, added)
-	h.changed()
+	wake(h.watchers)
 	return connect.NewResponse(&pluginv1.RegisterServiceResponse{RegistrationId: added.registrationID}), nil
 }
 
@@ -133,7 +136,7 @@ func (h *host) UnregisterService(_ context.Context, req *connect.Request[pluginv
 	for i, p := range h.providers {
 		if p.registrationID == req.Msg.RegistrationId {
 			h.providers = append(h.providers[:i:i], h.providers[i+1:]...)
-			h.changed()
+			wake(h.watchers)
 			return connect.NewResponse(&pluginv1.UnregisterServiceResponse{}), nil
 		}
 	}
@@ -257,7 +260,7 @@ func (h *host) manage(w http.ResponseWriter, r *http.Request) {
 	id := strings.ToLower(info.Msg.SelfId) + "-" + rand.Text()[:4]
 	changes := make(chan struct{}, 10)
 	h.mu.Lock()
-	h.watchers[changes] = struct{}{}
+	h.reports[changes] = struct{}{}
 	h.mu.Unlock()
 	identity := &pluginv1.SetRuntimeIdentityRequest{RuntimeId: id, RuntimeToken: rand.Text()}
 	if _, err := plugin.SetRuntimeIdentity(r.Context(), connect.NewRequest(identity)); err != nil {
@@ -269,7 +272,7 @@ func (h *host) manage(w http.ResponseWriter, r *http.Request) {
 		healthy := h.health[id] == pluginv1.HealthState_HEALTH_STATE_HEALTHY
 		if healthy {
 			h.endpoints[id] = endpoint
-			delete(h.watchers, changes)
+			delete(h.reports, changes)
 		}
 		h.mu.Unlock()
 		if healthy {

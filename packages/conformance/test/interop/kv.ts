@@ -110,16 +110,16 @@ export async function startKvPlugin(hostUrl: string | undefined, type = "ts-kv")
   });
 }
 
-/** Reads a stream until `enough` of what `see` makes of its messages. */
+/** Reads a stream as far as `until`: what `see` makes of the last message, or how many messages. */
 export async function seen<Message>(
   messages: AsyncIterable<Message>,
   see: (message: Message) => string,
-  last: string,
+  until: string | number,
 ): Promise<string[]> {
   const all: string[] = [];
   for await (const message of messages) {
     all.push(see(message));
-    if (all.at(-1) === last) break;
+    if (all.at(-1) === until || all.length === until) break;
   }
   return all;
 }
