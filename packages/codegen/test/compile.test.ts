@@ -24,7 +24,7 @@ const control = {
 describe("TypeScript 5 with the strictest settings", () => {
   it.each(compiled)("compiles $name", ({ name, ...golden }) => {
     const files = readGolden({ name, ...golden });
-    expect(compile(files, bundled(name))).toEqual([]);
+    expect(compile(files, { bundling: bundled(name) })).toEqual([]);
   });
 
   it("would find what is wrong", () => {

@@ -116,3 +116,14 @@ describe("the generated test double", () => {
     await served.end();
   });
 });
+
+describe("what is generated as JavaScript", () => {
+  it("defines what the TypeScript does", async () => {
+    const generated: { counterPlugin: object; mockCounter: () => object } = await import(
+      "./golden/js-dts/kinds/v1/kinds_cpg.js"
+    );
+    const { service: _, ...facts } = counterPlugin;
+    expect(generated.counterPlugin).toMatchObject(facts);
+    expect(Object.keys(generated.mockCounter())).toEqual(Object.keys(mockCounter()));
+  });
+});

@@ -28,6 +28,13 @@ export interface Complaint {
   readonly text: string;
 }
 
+export interface CompileOptions {
+  /** Compiles as for a bundler. Default: for Node. */
+  readonly bundling?: boolean;
+  /** Files to look at; the others are read for what these need of them. Default: all. */
+  readonly look?: (path: string) => boolean;
+}
+
 /** Where the files lie for the compiler: imports of packages resolve as from a file of the tests. */
 const root = fileURLToPath(new URL("../virtual/", import.meta.url));
 
@@ -48,7 +55,10 @@ const disk = ts.createCompilerHost(options);
  * Compiles files that exist in memory alone, by path, with TypeScript 5, for Node or for a bundler. What it says of other
  * files is left out.
  */
-export function compile(files: ReadonlyMap<string, string>, bundling = false): Complaint[] {
+export function compile(
+  files: ReadonlyMap<string, string>,
+  { bundling = false, look = () => true }: CompileOptions = {},
+): Complaint[] {
   const inMemory = new Map([...files].map(([path, text]) => [root + path, text]));
   const directories = new Set([...inMemory.keys()].flatMap(parentsOf));
   const settings = bundling ? { ...options, ...bundler } : options;
@@ -72,7 +82,7 @@ export function compile(files: ReadonlyMap<string, string>, bundling = false): C
   const diagnostics = [
     ...program.getOptionsDiagnostics(),
     ...program.getSourceFiles().flatMap((file) =>
-      inMemory.has(file.fileName)
+      inMemory.has(file.fileName) && look(file.fileName)
         ? [
             ...program.getSyntacticDiagnostics(file),
             ...program.getSemanticDiagnostics(file),

@@ -73,7 +73,7 @@ const messages = fc.letrec<{ messages: RandomMessage[] }>((tie) => ({
       name: anyName.filter((name) => !noMessage.has(name)),
       nested: fc.oneof({ maxDepth: 2 }, fc.constant([]), tie("messages")),
     }),
-    { selector: ({ name }) => name, minLength: 1, maxLength: 3 },
+    { selector: ({ name }) => name, minLength: 1, maxLength: 2 },
   ),
 })).messages;
 
@@ -119,18 +119,18 @@ const randomFile = fc.record({
       deprecated: fc.boolean(),
       comment,
       options: fc.option(pluginOptions, { nil: undefined }),
-      methods: fc.uniqueArray(randomMethod, { selector: ({ name }) => name, maxLength: 5 }),
+      methods: fc.uniqueArray(randomMethod, { selector: ({ name }) => name, maxLength: 4 }),
     }),
     { selector: ({ name }) => name, maxLength: 4 },
   ),
 });
 
 /**
- * One to three files that a compiler of .proto files accepts; each can use the messages of those before. Names of files and
+ * One or two files that a compiler of .proto files accepts; the second can use the messages of the first. Names of files and
  * packages start with `prefix`, so that the files of several prefixes make one set.
  */
 export const randomFiles = fc
-  .array(randomFile, { minLength: 1, maxLength: 3 })
+  .array(randomFile, { minLength: 1, maxLength: 2 })
   .map((files) => (prefix: string): FileDescriptorProto[] => {
     const known: string[] = [];
     const names: string[] = [];
