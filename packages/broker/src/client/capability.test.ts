@@ -218,14 +218,11 @@ describe("a grant that the host does not know any more", () => {
   });
 
   it("is waited for while the link finds out that the host has forgotten the plugin", async () => {
-    const { host, log } = scene();
-    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
-    host.before = () => {
-      arrive();
-      throw new ConnectError("who are you?", Code.Unauthenticated);
-    };
+    const { host, clock, log } = scene();
+    refuse(host, "Request", new ConnectError("who are you?", Code.Unauthenticated));
     const call = log();
-    await arrived;
+    // The call waits, and so does the question.
+    await Promise.race([clock.waitForSleep(2), call]);
     host.before = () => {};
     host.takeIdentity("plugin-2");
     await call;

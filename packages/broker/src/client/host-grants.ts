@@ -1,7 +1,5 @@
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { within } from "@cpg/core/extension";
 import { CapabilityBroker, type CapabilityGrant } from "@cpg/core/gen/connectplugin/v1/broker_pb";
-import type { Clock } from "@cpg/resilience";
 import { CapabilityError, capabilityFailed } from "./capability-error.ts";
 import type { CapabilityLink } from "./capability-link.ts";
 import type { GivenGrant } from "./given-grant.ts";
@@ -18,7 +16,6 @@ export interface GrantSourceOptions {
   /** Undefined: the host's. */
   readonly ttlMs: number | undefined;
   readonly attemptMs: number;
-  readonly clock: Clock;
 }
 
 /** Other hosts serve the broker there. */
@@ -26,7 +23,7 @@ const otherBroker = `/broker/${CapabilityBroker.typeName}`;
 
 /** Grants that the host gives to this plugin itself. Waits for a link that is down, for as long as an attempt may take. */
 export function hostGrants(options: GrantSourceOptions): GrantSource {
-  const { link, calls, type, minVersion, reason, ttlMs, attemptMs, clock } = options;
+  const { link, calls, type, minVersion, reason, ttlMs, attemptMs } = options;
   const broker = createClient(CapabilityBroker, link.transport);
   const otherwise = createClient(CapabilityBroker, link.transportTo(otherBroker));
   const request = async (from: Client<typeof CapabilityBroker>, signal: AbortSignal): Promise<CapabilityGrant> => {
@@ -46,30 +43,23 @@ export function hostGrants(options: GrantSourceOptions): GrantSource {
       return await request(otherwise, signal);
     }
   };
-  const late = () => new ConnectError(`the host gave no answer within ${attemptMs} ms`, Code.DeadlineExceeded);
   return {
-    ask: (signal) =>
-      within(
-        clock,
-        attemptMs,
-        async (attempt) => {
-          await link.whenLinked({ timeoutMs: Number.POSITIVE_INFINITY, signal: attempt });
-          return liveGrant(link, givenGrantFromWire(await ask(attempt)));
-        },
-        late,
-        signal,
-      ),
+    async ask(signal) {
+      // What it throws says what the link is doing.
+      await link.whenLinked({ timeoutMs: attemptMs, signal });
+      return liveGrant(link, givenGrantFromWire(await ask(signal)));
+    },
     renew: calls.renew,
     giveBack: calls.giveBack,
   };
 }
 
 /** The one grant that another plugin gave to this one: when it has ended, there is no other. */
-export function givenGrants({ link, calls, type }: GrantSourceOptions, given: GivenGrant): GrantSource {
+export function givenGrants({ link, calls, type, attemptMs }: GrantSourceOptions, given: GivenGrant): GrantSource {
   let isTaken = false;
   return {
     async ask(signal) {
-      await link.whenLinked({ timeoutMs: Number.POSITIVE_INFINITY, signal });
+      await link.whenLinked({ timeoutMs: attemptMs, signal });
       if (isTaken) {
         const message = `the grant of ${type} that another plugin gave has ended`;
         throw capabilityFailed({ fault: "ended", type, message, code: Code.FailedPrecondition });
