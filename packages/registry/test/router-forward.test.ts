@@ -278,7 +278,7 @@ describe("a provider that is lost", () => {
     await clock.advance(1_000);
     expect(await pinged(bytes, received)).toBe(true);
     await clock.advance(500);
-    expect(await host.nextEnd()).toMatchObject({ kind: "lost", cause: "connection" });
+    expect(await host.nextEnd()).toMatchObject({ kind: "lost", cause: "silence" });
     expect(await statusOf(stream)).toBe(502);
   });
 

@@ -2,7 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { isConnectionLost, isUnprocessed } from "@cpg/resilience";
 import type { CallResult } from "../health/health-monitor.ts";
-import type { ForwardEnd, UnsentCause } from "./forward/forwarder.ts";
+import type { ForwardEnd, LostCause, UnsentCause } from "./forward/forwarder.ts";
 
 /** Failures that are the server's own. */
 const ownFailures: ReadonlySet<number> = new Set([Code.Unknown, Code.Internal, Code.Unavailable, Code.DataLoss]);
@@ -18,12 +18,12 @@ type AnswerFacts = Pick<Extract<ForwardEnd, { readonly kind: "answered" }>, "sta
 export function resultOf(end: ForwardEnd): CallResult | undefined {
   switch (end.kind) {
     case "answered":
-      if (end.cut !== undefined) return end.cut === "connection" ? "reset" : "failed";
+      if (end.cut !== undefined) return lossResults[end.cut];
       return resultOfAnswer(end);
     case "unsent":
       return unsentResults[end.cause];
     case "lost":
-      return end.cause === "connection" ? "reset" : "failed";
+      return lossResults[end.cause];
     case "aborted":
       return undefined;
   }
@@ -40,6 +40,12 @@ const unsentResults: Readonly<Record<UnsentCause, CallResult | undefined>> = {
   request: undefined, // the caller is
   busy: undefined,
   closed: undefined,
+};
+
+const lossResults: Readonly<Record<LostCause, CallResult>> = {
+  connection: "reset",
+  silence: "timeout", // it proves no death
+  stream: "failed",
 };
 
 function resultOfAnswer({ status, grpcStatus }: AnswerFacts): CallResult {

@@ -179,7 +179,7 @@ class CarriedCall implements UpstreamEvents {
 
   onClosed(loss: UpstreamLoss | undefined): void {
     this.#upstream = undefined;
-    const cause = loss?.cause === "connection" ? "connection" : "stream";
+    const cause = loss === undefined || loss.cause === "unprocessed" ? "stream" : loss.cause;
     if (this.#phase === "sent") {
       const error = loss?.error ?? new Error("the provider ended the call without an answer");
       if (loss?.cause === "unprocessed") this.#notSent(error);

@@ -39,10 +39,11 @@ export type UnsentCause =
   | "closed";
 
 /**
- * What broke: "connection", the one to the provider was lost, with every call on it; "stream", the provider gave up this
+ * What broke: "connection", the one to the provider was lost, with every call on it; "silence", it was given up, as nothing
+ * came over it any more, for which the network may be to blame; "stream", the provider gave up this
  * call only, or answered it with what is no HTTP.
  */
-export type LostCause = "connection" | "stream";
+export type LostCause = "connection" | "silence" | "stream";
 
 /** How forwarding ended. */
 export type ForwardEnd =

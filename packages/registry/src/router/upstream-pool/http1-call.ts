@@ -2,7 +2,7 @@ import { type Agent, type ClientRequest, type IncomingMessage, request as reques
 import type { BodyForm } from "../exchange/caller-stream.ts";
 import { headerValue, withLowerNames } from "../headers/header-value.ts";
 import { addTrailers, http1Head } from "../headers/http1-headers.ts";
-import { UnsentError } from "./unsent-error.ts";
+import { connectionLoss, UnsentError } from "./unsent-error.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
 
 export interface Http1Target {
@@ -148,7 +148,7 @@ function lossOf(call: ClientRequest, answer: IncomingMessage | undefined, failur
   // A connection that was unused for a while may have been closed meanwhile, by a provider that lives. So does one that
   // answers, if only nonsense.
   const lives = answer !== undefined || call.reusedSocket || isParseError(error);
-  return { cause: lives ? "stream" : "connection", error };
+  return { cause: lives ? "stream" : connectionLoss(error), error };
 }
 
 function isParseError(error: Error): boolean {

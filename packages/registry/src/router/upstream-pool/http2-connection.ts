@@ -183,7 +183,7 @@ async function watchOver(
         clock,
         pingTimeoutMs,
         () => ping(connection.session),
-        () => new Error(`no answer to a PING from ${where} within ${pingTimeoutMs} ms`),
+        () => noAnswer(`no answer to a PING from ${where} within ${pingTimeoutMs} ms`),
         ended,
       );
     } catch (reason) {
@@ -191,6 +191,11 @@ async function watchOver(
       return;
     }
   }
+}
+
+/** As the system says of a connection over which nothing comes. */
+function noAnswer(message: string): Error {
+  return Object.assign(new Error(message), { code: "ETIMEDOUT" });
 }
 
 function ping(session: ClientHttp2Session): Promise<void> {

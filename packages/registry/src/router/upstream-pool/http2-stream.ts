@@ -3,7 +3,7 @@ import { EndOfStream } from "../exchange/end-of-stream.ts";
 import { resetStream } from "../exchange/reset-stream.ts";
 import { headerObject } from "../headers/header-object.ts";
 import type { Http2Connection } from "./http2-connection.ts";
-import { UnsentError } from "./unsent-error.ts";
+import { connectionLoss, UnsentError } from "./unsent-error.ts";
 import type { UpstreamEvents, UpstreamLoss, UpstreamRequest, UpstreamStream } from "./upstream-stream.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = constants;
@@ -195,7 +195,7 @@ class Http2UpstreamStream implements UpstreamStream {
     const error = this.#failure ?? lost ?? new Error(`the provider reset the call with code ${code}`);
     if (!this.#answered && unseen) return { cause: "unprocessed", error };
     // A peer that says good-bye lives.
-    return { cause: !left && (lost !== undefined || session.destroyed) ? "connection" : "stream", error };
+    return { cause: !left && (lost !== undefined || session.destroyed) ? connectionLoss(lost) : "stream", error };
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { UnsentError, unsentError } from "./unsent-error.ts";
+import { connectionLoss, UnsentError, unsentError } from "./unsent-error.ts";
 
 const failed = (code?: string): Error => Object.assign(new Error("failed"), code === undefined ? {} : { code });
 
@@ -26,4 +26,15 @@ it.each([
 it("what is told already stays so", () => {
   const error = new UnsentError("timeout", "late");
   expect(unsentError("http", "127.0.0.1:1", error)).toBe(error);
+});
+
+it.each([
+  { code: "ECONNRESET", loss: "connection" },
+  { code: "EPIPE", loss: "connection" },
+  { code: undefined, loss: "connection" },
+  { code: "ETIMEDOUT", loss: "silence" },
+  { code: "EHOSTUNREACH", loss: "silence" },
+  { code: "ENETUNREACH", loss: "silence" },
+] as const)("a connection that was there and ends with $code is lost by $loss", ({ code, loss }) => {
+  expect(connectionLoss(failed(code))).toBe(loss);
 });

@@ -21,6 +21,12 @@ export function unsentError(stage: "connect" | "tls" | "http", where: string, re
   return new UnsentError(stage === "http" ? "protocol" : causeOf(code), message, reason);
 }
 
+/** How a connection was lost that had been made. */
+export function connectionLoss(error: Error | undefined): "connection" | "silence" {
+  const cause = causeOf(codeOf(error));
+  return cause === "timeout" || cause === "unreachable" ? "silence" : "connection";
+}
+
 function causeOf(code: string | undefined): UnsentCause {
   switch (code) {
     case "ETIMEDOUT":
