@@ -154,7 +154,7 @@ export function createHealthMonitor(deps: HealthMonitorDeps): HealthMonitor {
         const record = followed.get(providerId);
         if (record === undefined) break;
         liveness.typeAdded(record, type);
-        ejection.typeAdded(record, type);
+        ejection.typeAdded(record, type, clock.monotonic());
         break;
       }
       case "unregistered": {

@@ -14,7 +14,7 @@ export interface EjectionJudge {
   callEnded(record: HealthRecord, result: CallResult, nowMs: number): void;
   /** Ends an ejection whose time is up. */
   timeUp(record: HealthRecord, nowMs: number): void;
-  typeAdded(record: HealthRecord, type: string): void;
+  typeAdded(record: HealthRecord, type: string, nowMs: number): void;
   typeRemoved(providerId: string, type: string, nowMs: number): void;
   /** A provider of the type cannot be called any more. */
   typeWeakened(type: string, nowMs: number): void;
@@ -87,8 +87,10 @@ export function createEjectionJudge(options: EjectionJudgeOptions): EjectionJudg
     timeUp(record, nowMs) {
       if (record.facts.ejection.kind === "out") back(record, nowMs, false);
     },
-    typeAdded({ id, facts }, type) {
-      if (facts.ejection.kind === "out") ejected.add(type, id);
+    typeAdded({ id, facts }, type, nowMs) {
+      if (facts.ejection.kind !== "out") return;
+      ejected.add(type, id);
+      settle(type, nowMs); // it may be too many there, or the only one
     },
     typeRemoved(id, type, nowMs) {
       ejected.delete(type, id);

@@ -44,6 +44,16 @@ describe("ejection", () => {
     expect(events.flatMap((event) => (event.type === "ejected" ? event.forMs : [])).slice(5)).toEqual([30_000, 60_000]);
   });
 
+  it("ends when the provider registers a type of which it is the only one", () => {
+    const { events, level, call, register } = healthScene();
+    for (const id of ["a", "b"]) register(id);
+    call("a", "failed", 5);
+    expect(level("a")).toBe("unhealthy");
+    register("a", "storage");
+    expect(level("a")).toBe("healthy");
+    expect(events.at(-1)).toEqual({ type: "readmitted", providerId: "a", early: true });
+  });
+
   it("goes by its options", async () => {
     const options = { ejection: { failures: 2, baseMs: 1_000, maxMs: 1_500, maxShare: 0.5 } };
     const { clock, level, call, register } = healthScene({ options });
