@@ -10,10 +10,10 @@ export const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder(
 export const text = (value: Uint8Array | undefined): string => new TextDecoder().decode(value);
 
 /** For servers that take nothing from the environment of the tests. */
-export const quiet = { environment: {}, handleSignals: false } as const;
+const quiet = { environment: {}, handleSignals: false } as const;
 
 /** A store in memory: put and delete are seen by watches. "caller" is who calls. */
-export function memoryKv(): ServiceImpl<KV> {
+function memoryKv(): ServiceImpl<KV> {
   const values = new Map<string, Uint8Array<ArrayBuffer>>();
   const watches = new Set<(event: { type: number; key: string; value: Uint8Array<ArrayBuffer> }) => void>();
   const tell = (type: number, key: string, value = bytes("")): void => {
