@@ -32,6 +32,11 @@ describe("parseDistinguishedName", () => {
     },
   );
 
+  it.each(["\u3000", "\u00a0web\u2003", " web ", "\\ ", "\ufeff", "\t"])("keeps the white space in %j", (value) => {
+    const name = [[{ type: "CN", value }]];
+    expect(parseDistinguishedName(formatDistinguishedName(name), "commas")).toEqual(name);
+  });
+
   it("reads back what it formats, whatever is in it", () => {
     const attribute = fc.record({ type: fc.constantFrom("CN", "O", "1.2.3"), value: fc.string({ unit: "binary" }) });
     fc.assert(

@@ -54,14 +54,21 @@ function splitUnescaped(text: string, separator: string): string[] {
   return parts;
 }
 
+/** Spaces alone, as in RFC 4514: other white space is part of a value. */
 function trimUnescaped(text: string): string {
-  const begun = text.trimStart();
-  const ended = begun.trimEnd();
+  const begun = text.replace(/^ +/, "");
+  const ended = withoutSpacesAtEnd(begun);
   const backslashes = ended.length - ended.replace(/\\+$/, "").length;
   return backslashes % 2 === 1 ? `${ended}${begun[ended.length] ?? ""}` : ended;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+function withoutSpacesAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === " ") end--;
+  return text.slice(0, end);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function unescaped(text: string): string | undefined {
   if (/(?:^|[^\\])(?:\\\\)*\\$/.test(text)) return undefined;
