@@ -97,6 +97,7 @@ function launched(title: string, traits: Traits, strategy: () => LaunchStrategy,
       return await launchPlugin<ContractPlugins>({
         strategy: strategy(),
         plugins: contractPlugins,
+        readyTimeoutMs: 50_000, // many start at a time
         ...wire,
         ...options,
       });
@@ -132,7 +133,7 @@ async function startRemote(wire: Wire, { host, signal, ...options }: StartOption
   const elsewhere = nodeStrategy({ ...program, transport: "tcp" });
   const running = await elsewhere.launch({
     plugin: "contract",
-    readyTimeoutMs: 10_000,
+    readyTimeoutMs: 50_000,
     onLog: () => {},
     clock: systemClock,
     signal,

@@ -6,6 +6,6 @@ import { titled } from "./titled.ts";
 const some = carriers.filter(({ onlyCalls = false }) => !onlyCalls);
 
 // At a time: most of it is waiting for plugins to start and to end.
-describe.concurrent.each(titled(some))("%s", { timeout: 20_000 }, (_, carrier) => {
+describe.concurrent.each(titled(some))("%s", (_, carrier) => {
   it.each(titled(lifeCases))("%s", (_title, { run }) => run(carrier));
 });
