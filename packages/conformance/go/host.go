@@ -85,7 +85,7 @@ func runHost() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the program that started it
 		os.Exit(0)
 	}()
-	serve(listener, url, mux)
+	serve(listener, url, mux, nil)
 }
 
 func callerID(header http.Header) (string, error) {

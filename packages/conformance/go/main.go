@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"net"
@@ -39,9 +40,21 @@ func listen() (net.Listener, string) {
 	return listener, "http://" + listener.Addr().String()
 }
 
-func serve(listener net.Listener, url string, mux *http.ServeMux) {
+// serve answers calls until stop is closed, if it ever is, and those in flight to their ends.
+func serve(listener net.Listener, url string, mux *http.ServeMux, stop <-chan struct{}) {
+	server := &http.Server{Handler: mux}
+	ended := make(chan error, 1)
+	go func() {
+		<-stop
+		ended <- server.Shutdown(context.Background())
+	}()
 	fmt.Println("listens on " + url)
-	log.Fatal(http.Serve(listener, mux))
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		log.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		log.Fatal(err)
+	}
 }
 
 const cookieKey, cookieValue = "CONNECT_PLUGIN", "d3f40b3c2e1a5f8b9c4d7e6a1b2c3d4e"

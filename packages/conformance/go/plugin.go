@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"connectrpc.com/connect"
 
@@ -25,6 +24,9 @@ import (
 type plugin struct {
 	selfID, provides, hostURL, baseURL string
 
+	stop     chan struct{}
+	stopOnce sync.Once
+
 	mu             sync.Mutex
 	id, token      string
 	registrationID string
@@ -39,7 +41,7 @@ func envOr(name, otherwise string) string {
 
 func runPlugin() {
 	listener, url := listen()
-	p := &plugin{selfID: envOr("SELF_ID", "go-plugin"), provides: envOr("PROVIDES", "kv"), hostURL: os.Getenv("HOST_URL"), baseURL: url}
+	p := &plugin{selfID: envOr("SELF_ID", "go-plugin"), provides: envOr("PROVIDES", "kv"), hostURL: os.Getenv("HOST_URL"), baseURL: url, stop: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.Handle(kvv1connect.NewKVServiceHandler(newStore(p)))
 	mux.Handle(connectpluginv1connect.NewPluginControlHandler(p))
@@ -49,7 +51,7 @@ func runPlugin() {
 	} else if err := p.join(context.Background()); err != nil {
 		log.Fatalf("cannot join %s: %v", p.hostURL, err)
 	}
-	serve(listener, url, mux)
+	serve(listener, url, mux, p.stop)
 }
 
 func (p *plugin) join(ctx context.Context) error {
@@ -178,10 +180,7 @@ func (p *plugin) GetHealth(context.Context, *connect.Request[pluginv1.GetHealthR
 }
 
 func (p *plugin) Shutdown(context.Context, *connect.Request[pluginv1.ShutdownRequest]) (*connect.Response[pluginv1.ShutdownResponse], error) {
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		os.Exit(0)
-	}()
+	p.stopOnce.Do(func() { close(p.stop) })
 	return connect.NewResponse(&pluginv1.ShutdownResponse{Acknowledged: true}), nil
 }
 
