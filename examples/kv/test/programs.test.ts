@@ -58,7 +58,7 @@ async function runClient(port: number): Promise<string> {
   child.stdout.on("data", (chunk) => {
     output += String(chunk);
   });
-  const [code] = await once(child, "exit");
+  const [code] = await once(child, "close"); // all that it wrote has been read
   expect(code).toBe(0);
   return output;
 }

@@ -117,9 +117,10 @@ describe("the guardian", { timeout: 30_000 }, () => {
     const started = spawn(process.execPath, [fixture("never-ready.mjs")], { detached: true, stdio: "ignore", env });
     try {
       await Promise.all([once(guardian.stdout, "data"), witness.arrived("plugin")]);
+      const exited = once(guardian, "exit"); // which may be noticed before the plugin's is
       guardian.stdin.end(`?MARK=${mark}\n`);
       await witness.left("plugin");
-      expect(await once(guardian, "exit")).toEqual([0, null]);
+      expect(await exited).toEqual([0, null]);
     } finally {
       for (const child of [started, guardian]) child.kill("SIGKILL");
     }

@@ -358,9 +358,10 @@ describe("closing", () => {
     await using client = echoClient(lines[0] ?? "");
     const call = (await client.dispense("echo")).unary({ text: "slow" });
     await until(2);
+    const exited = once(child, "exit");
     child.kill(signal);
     expect((await call).text).toBe("slow, but finished");
-    const [, by] = await once(child, "exit");
+    const [, by] = await exited;
     expect(by).toBe(exit);
   });
 });
