@@ -63,7 +63,7 @@ export function createFailoverConnections(
     void calls.closed.then(() => retired.delete(calls));
     calls.retire();
     const [oldest] = retired;
-    if (retired.size > maxRetired) void oldest?.close();
+    if (retired.size > maxRetired) oldest?.close().catch(() => {}); // nobody waits for it
   };
 
   /** Leaves an endpoint that discovery no longer names, as long as it names others. */

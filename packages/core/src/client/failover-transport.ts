@@ -27,8 +27,8 @@ const keptMessages = 16;
 export function createFailoverTransport<C extends Connected>(options: FailoverTransportOptions<C>): Transport {
   const { current, connected, onUnreached, clock } = options;
 
+  const late = () => new ConnectError("the time of the call was up before a connection", Code.DeadlineExceeded);
   const waitFor = async (leftMs: number | undefined, signal: AbortSignal | undefined): Promise<C> => {
-    const late = () => new ConnectError("the time of the call was up before a connection", Code.DeadlineExceeded);
     try {
       return await within(clock, leftMs ?? Number.POSITIVE_INFINITY, connected, late, signal);
     } catch (reason) {
@@ -42,12 +42,15 @@ export function createFailoverTransport<C extends Connected>(options: FailoverTr
     mayRepeat: () => boolean,
     call: (now: C, leftMs: number | undefined) => Promise<T>,
   ): Promise<T> => {
-    const deadlineMs = timeoutMs === undefined ? undefined : clock.monotonic() + timeoutMs;
-    const leftMs = () => deadlineMs && Math.max(0, deadlineMs - clock.monotonic());
+    // As with Connect's transports, 0 and less mean none: what is left of a time-out must not become that.
+    const deadlineMs = timeoutMs !== undefined && timeoutMs > 0 ? clock.monotonic() + timeoutMs : undefined;
+    const leftMs = () => (deadlineMs === undefined ? undefined : Math.max(0, deadlineMs - clock.monotonic()));
     for (let attempt = 1; ; attempt++) {
       const now = current() ?? (await waitFor(leftMs(), signal));
+      const forCallMs = leftMs();
+      if (forCallMs === 0) throw late();
       try {
-        return await call(now, leftMs());
+        return await call(now, deadlineMs === undefined ? timeoutMs : forCallMs);
       } catch (reason) {
         const stage = failedStage(reason);
         if (stage === undefined || stage === "call") throw reason;
