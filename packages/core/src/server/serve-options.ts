@@ -52,7 +52,10 @@ export interface ServeOptions<Plugins extends PluginSet> extends ListenOptions, 
    * registry client, one that it calls. Default: nothing.
    */
   readonly declares?: OwnDeclarations | undefined;
-  /** The plugin's own name towards a host. Default: the name of the first plugin; "host" for a host that serves none. */
+  /**
+   * The plugin's own name towards a host: a letter, then letters, digits, "_", "." or "-", 128 bytes at most. Its runtime
+   * id has the name in lower case. Default: the name of the first plugin; "host" for a host that serves none.
+   */
   readonly selfId?: string | undefined;
   /** Free text, at most 64 bytes. Default: the version of the first plugin, else empty. */
   readonly selfVersion?: string | undefined;
