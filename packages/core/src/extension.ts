@@ -4,6 +4,7 @@ export { createServiceClient } from "./client/service-client.ts";
 export { toWireHealth } from "./control/plugin-control-service.ts";
 export { isRuntimeId, RUNTIME_ID_RULE } from "./control/runtime-id.ts";
 export { checkDeclarations, declaredServices } from "./handshake/request-checks.ts";
+export { cuttableCall } from "./identity/cuttable-call.ts";
 export { createAddressList, isLoopbackAddress } from "./internal/address-list.ts";
 export { type Alarm, createAlarm } from "./internal/alarm.ts";
 export { within } from "./internal/bounded.ts";

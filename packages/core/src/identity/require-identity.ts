@@ -1,6 +1,6 @@
 import { type ContextKey, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { verifiedIdentityKey } from "@cpg/resilience";
-import { cuttableMessages } from "./cuttable-messages.ts";
+import { cuttableCall } from "./cuttable-call.ts";
 import type { IdentityRegistry } from "./identity-registry.ts";
 import { runtimeIdentityKey } from "./runtime-identity.ts";
 
@@ -22,44 +22,11 @@ export function requireIdentity(identities: IdentityRegistry): Interceptor {
     const identity = identities.authenticate(req.header);
     req.contextValues.set(runtimeIdentityKey, identity).set(verifiedIdentityKey, identity);
 
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    ended.catch(() => {}); // nobody waits for it once the call has an answer
-    const cuts: ((error: unknown) => void)[] = [];
-    const release = identity.onEnd((error) => {
-      if (req.contextValues.get(outlivesIdentityKey)) return;
-      reject(error);
-      for (const cut of cuts) cut(error);
-    });
-    if (!req.stream) {
-      try {
-        return await Promise.race([next(req), ended]);
-      } finally {
-        release();
-      }
-    }
-
-    // The only sign that a stream is over which its reader abandoned between two messages.
-    req.signal.addEventListener("abort", release, { once: true });
-    const settle = (): void => {
-      release();
-      req.signal.removeEventListener("abort", release);
-    };
-    if (req.signal.aborted) settle();
-    try {
-      const requests = cuttableMessages(req.message, () => {});
-      cuts.push(requests.cut);
-      const res = await Promise.race([next({ ...req, message: requests.messages }), ended]);
-      if (!res.stream) {
-        settle();
-        return res;
-      }
-      const responses = cuttableMessages(res.message, settle);
-      cuts.push(responses.cut);
-      return { ...res, message: responses.messages };
-    } catch (reason) {
-      settle();
-      throw reason;
-    }
+    return await cuttableCall(next, req, (cut) =>
+      identity.onEnd((error) => {
+        if (!req.contextValues.get(outlivesIdentityKey)) cut(error);
+      }),
+    );
   };
 }
 
