@@ -1,5 +1,5 @@
-import { peerName } from "./caller-key-peer.ts";
 import type { Peer } from "./peer.ts";
+import { peerName } from "./peer-name.ts";
 import type { VerifiedIdentity } from "./verified-identity.ts";
 
 /** What is known of a call, or of a request that is none, when it is decided what it counts towards. */

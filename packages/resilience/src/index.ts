@@ -78,4 +78,5 @@ export { isUnprocessed, markUnprocessed } from "./unprocessed.ts";
 export { type CallDeadline, deadlineKey } from "./deadline-key.ts";
 export { nodePeer, socketPeer } from "./node-peer.ts";
 export { type Peer, type PeerTls, peerKey } from "./peer.ts";
+export { peerName } from "./peer-name.ts";
 export { type VerifiedIdentity, verifiedIdentityKey } from "./verified-identity.ts";

@@ -3,7 +3,6 @@ import type { Peer } from "@cpg/resilience";
 import { FakeClock } from "@cpg/resilience/testing";
 import { describe, expect, it } from "vitest";
 import { createHandshakeRate, type HandshakeKind, type HandshakeRate } from "./handshake-rate.ts";
-import { peerRateKey } from "./peer-key.ts";
 
 function peer(address: string): Peer {
   return { network: "tcp", address, port: 1, tls: undefined };
@@ -83,21 +82,4 @@ describe("handshake rate", () => {
       expect(() => createHandshakeRate(options, new FakeClock())).toThrow(new RegExp(Object.keys(options).join()));
     },
   );
-});
-
-describe("peerRateKey", () => {
-  it.each<[Peer | undefined, string]>([
-    [undefined, "unknown"],
-    [{ network: "unix", address: undefined, port: undefined, tls: undefined }, "unix"],
-    [peer("10.1.2.3"), "10.1.2.3"],
-    [peer("::ffff:10.1.2.3"), "10.1.2.3"],
-    [peer("::1"), "0:0:0:0::/64"],
-    [peer("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64"],
-    [peer("2001:db8:1:2::1"), "2001:db8:1:2::/64"],
-    [peer("2001:0db8::1%eth0"), "2001:db8:0:0::/64"],
-    [peer("2001:db8:1:2:3:4:10.1.2.3"), "2001:db8:1:2::/64"],
-    [peer("64:ff9b::10.1.2.3"), "64:ff9b:0:0::/64"],
-  ])("%o -> %s", (from, key) => {
-    expect(peerRateKey(from)).toBe(key);
-  });
 });

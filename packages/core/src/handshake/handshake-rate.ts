@@ -1,13 +1,13 @@
 import {
   type Clock,
   type Peer,
+  peerName,
   type TokenBucketConfig,
   type TokenBucketState,
   take,
   tokenBucket,
 } from "@cpg/resilience";
 import { tooMany } from "../identity/too-many.ts";
-import { peerRateKey } from "./peer-key.ts";
 
 export interface HandshakeRateOptions {
   /** Handshakes of one peer address at once. Default 1 000. */
@@ -70,7 +70,7 @@ export function createHandshakeRate(options: HandshakeRateOptions, clock: Clock)
       return buckets.size;
     },
     admit(peer, kind) {
-      const address = peerRateKey(peer);
+      const address = peerName(peer);
       const nowMs = clock.monotonic();
       const steps: { key: string; config: TokenBucketConfig; message: string }[] = [];
       if (kind.kind !== "anonymous") {
