@@ -29,6 +29,12 @@ export {
   FIELD_LIMITS,
 } from "./protocol/field-rules.ts";
 export { invalidField } from "./protocol/wire-error.ts";
+export { onShutdownSignal } from "./server/shutdown-signals.ts";
+export {
+  type SupervisedProgram,
+  type SuperviseLaunchesOptions,
+  superviseLaunches,
+} from "./supervision/supervise-launches.ts";
 export { type EncodedError, encodeError } from "./wire/answer-error.ts";
 export { ConnectionError, type ConnectionStage } from "./wire/call-error.ts";
 export { secureContextOf } from "./wire/call-transport-options.ts";

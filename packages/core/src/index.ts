@@ -86,7 +86,12 @@ export type {
   SupervisionEvent,
   SupervisionSnapshot,
 } from "./supervision/supervision-event.ts";
-export type { ProbeOptions, RestartOptions, SupervisePluginOptions } from "./supervision/supervision-options.ts";
+export type {
+  Introduce,
+  ProbeOptions,
+  RestartOptions,
+  SupervisePluginOptions,
+} from "./supervision/supervision-options.ts";
 export type { SupervisionStateName } from "./supervision/supervision-state.ts";
 export { answerError } from "./wire/answer-error.ts";
 export type { ClientTlsOptions } from "./wire/call-transport.ts";

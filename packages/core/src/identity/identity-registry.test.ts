@@ -52,6 +52,23 @@ describe("identity registry", () => {
     expect(identities.all()).toEqual([a]);
   });
 
+  it("tells of an identity before whoever gets it knows it", () => {
+    const { identities } = setUp();
+    const heard: string[] = [];
+    identities.onIssue(() => {
+      throw new Error("harms nobody");
+    });
+    const stop = identities.onIssue(({ runtimeId, selfId }) => {
+      heard.push(`${selfId} ${identities.get(runtimeId)?.selfId}`);
+    });
+    identities.issue({ selfId: "a" });
+    expect(heard).toEqual(["a a"]);
+    expect(() => identities.issue({ selfId: "" })).toThrow("self_id");
+    stop();
+    identities.issue({ selfId: "b" });
+    expect(heard).toEqual(["a a"]);
+  });
+
   it("says the same whatever is wrong with the credentials, and keeps the reason in the cause", async () => {
     const { clock, identities } = setUp();
     const { identity, token } = identities.issue({ selfId: "a" });

@@ -73,6 +73,11 @@ export interface IdentityRegistry {
   get(runtimeId: string): RuntimeIdentity | undefined;
   /** All that are live, in the order in which they expire. */
   all(): readonly RuntimeIdentity[];
+  /**
+   * Hears of every identity that is given out, before whoever gets it does. What it throws harms nobody. Returns how to
+   * stop.
+   */
+  onIssue(listener: (identity: RuntimeIdentity) => void): () => void;
   /** Hears of every identity that ends, after its own listeners. What it throws harms nobody. Returns how to stop. */
   onEnd(listener: IdentityEndListener): () => void;
   /** Ends every identity and stops the timer; nothing can be issued afterwards. Idempotent. */
@@ -113,6 +118,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
   /** Those never used, oldest first. */
   const unused = new Map<string, IdentityRecord>();
   const listeners = new Set<IdentityEndListener>();
+  const issueListeners = new Set<(identity: RuntimeIdentity) => void>();
   let timer: AbortController | undefined;
   let heldBytes = 0;
   let closed = false;
@@ -219,6 +225,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       live.set(record.identity.runtimeId, record);
       unused.set(record.identity.runtimeId, record);
       startTimer();
+      for (const listener of [...issueListeners]) report(() => listener(record.identity));
       return hideProperty({ identity: record.identity, token, ttlMs }, "token");
     },
     verify(runtimeId, token) {
@@ -254,6 +261,11 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       expire();
       return Array.from(live.values(), ({ identity }) => identity);
     },
+    onIssue(listener) {
+      const own = (identity: RuntimeIdentity) => listener(identity);
+      issueListeners.add(own);
+      return () => void issueListeners.delete(own);
+    },
     onEnd(listener) {
       // A wrapper, so that one function added twice is two listeners.
       const own: IdentityEndListener = (identity, reason) => listener(identity, reason);
@@ -265,6 +277,7 @@ export function createIdentityRegistry(options: IdentityRegistryOptions = {}): I
       for (const record of [...live.values()]) enter(record, afterEnd(record.state, "closed"));
       timer?.abort();
       listeners.clear();
+      issueListeners.clear();
     },
   };
   return registry;

@@ -1,8 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ExitReport } from "./launch-strategy.ts";
 
-/** How far a plugin got: its files, its process, readiness, the handshake, calls, its end. */
-export type LaunchStage = "verify" | "spawn" | "ready" | "handshake" | "running" | "stop";
+/** How far a plugin got: its files, its process, readiness, the handshake, its introduction, calls, its end. */
+export type LaunchStage = "verify" | "spawn" | "ready" | "handshake" | "introduce" | "running" | "stop";
 
 /** Why a plugin does not run. Cause of the `ConnectError` that `launchFailed` makes. */
 export class LaunchError extends Error {
@@ -67,6 +67,7 @@ function describeReason(reason: unknown): string {
 function describeExit(exit: ExitReport | undefined): string {
   if (exit === undefined) return "";
   if (exit.how === "terminated") return "it was terminated";
+  if (exit.how === "detached") return "it belongs to this host no more";
   return exit.signal === null ? `it exited with code ${exit.code}` : `it was ended by ${exit.signal}`;
 }
 

@@ -75,8 +75,11 @@ export interface ExitReport {
   readonly code: number | null;
   /** The signal that ended it, such as "SIGKILL", or null. */
   readonly signal: string | null;
-  /** What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL, or ended its thread or server. */
-  readonly how: "exited" | "asked" | "sigterm" | "sigkill" | "terminated";
+  /**
+   * What the host had done by then: nothing, asked it to, sent SIGTERM, sent SIGKILL, or ended its thread or server.
+   * "detached": it runs elsewhere and perhaps still does, but is not this host's any more.
+   */
+  readonly how: "exited" | "asked" | "sigterm" | "sigkill" | "terminated" | "detached";
 }
 
 /** One line that a plugin wrote. */

@@ -3,7 +3,9 @@ import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { LaunchError } from "../launch/launch-error.ts";
 import { type LaunchedPlugin, type LaunchPluginOptions, launchPlugin } from "../launch/launch-plugin.ts";
+import { introducePlugin } from "./introduce-plugin.ts";
 import type { PluginEnd } from "./supervision-error.ts";
+import type { Introduce } from "./supervision-options.ts";
 
 /** One of the processes that a supervised plugin is, one after the other. */
 export interface Incarnation {
@@ -15,14 +17,24 @@ export interface Incarnation {
   readonly clients: ReadonlyMap<string, Client<DescService>>;
 }
 
-/** Launches a plugin and makes its clients. If any of that fails, nothing of it is left. @throws as `launchPlugin`. */
+export interface IncarnationOptions<Plugins extends PluginSet> extends LaunchPluginOptions<Plugins> {
+  readonly introduce?: Introduce<Plugins> | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Launches a plugin, makes its clients and introduces it. If any of that fails, nothing of it is left.
+ * @throws as `launchPlugin`.
+ */
 export async function launchIncarnation<Plugins extends PluginSet>(
-  options: LaunchPluginOptions<Plugins>,
+  options: IncarnationOptions<Plugins>,
 ): Promise<Incarnation> {
+  const { introduce, signal } = options;
   const plugin = await launchPlugin<Plugins>(options);
   try {
     const clients = new Map<string, Client<DescService>>();
     for (const name of Object.keys(options.plugins)) clients.set(name, await plugin.dispense(name));
+    if (introduce !== undefined) await introducePlugin(plugin, introduce, signal);
     return { plugin, clients };
   } catch (reason) {
     await plugin.kill();

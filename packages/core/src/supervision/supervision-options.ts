@@ -1,7 +1,7 @@
 import { type BackoffOptions, resolveBackoffOptions, systemClock } from "@cpg/resilience";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import { cryptoRandom } from "../internal/crypto-random.ts";
-import type { LaunchPluginOptions } from "../launch/launch-plugin.ts";
+import type { LaunchedPlugin, LaunchPluginOptions } from "../launch/launch-plugin.ts";
 import type { SupervisionEvent } from "./supervision-event.ts";
 import type { SupervisionRules } from "./supervision-state.ts";
 
@@ -42,16 +42,35 @@ export interface SupervisePluginOptions<Plugins extends PluginSet>
   readonly maxWaitMs?: number | undefined;
   /** Called for each launch. As `handshakeSeen` of `launchPlugin`, for this launch. */
   readonly handshakeSeen?: (() => Promise<unknown>) | undefined;
+  /**
+   * Makes each launched plugin known, such as to a registry, before it counts as running. If it rejects, the launch has
+   * failed (stage "introduce") and nothing of it is left. `signal` aborts when the launch is given up, and when the plugin
+   * ends meanwhile; nobody waits for it any more then. It has to bound itself. Default: nothing is to be done.
+   */
+  readonly introduce?: Introduce<Plugins> | undefined;
   /** Hears what happens. What it throws is dropped. */
   readonly onEvent?: ((event: SupervisionEvent) => void) | undefined;
   /** Source of jitter, at least 0 and less than 1. */
   readonly random?: (() => number) | undefined;
 }
 
+export type Introduce<Plugins extends PluginSet> = (
+  plugin: LaunchedPlugin<Plugins>,
+  options: { readonly signal: AbortSignal },
+) => Promise<void>;
+
+/** Those that do not say what is launched. */
+export type SupervisionChoices = Pick<
+  SupervisePluginOptions<PluginSet>,
+  "restart" | "probe" | "onCallsWhileDown" | "maxWaiting" | "maxWaitMs" | "onEvent" | "clock" | "random"
+>;
+
 export type ResolvedSupervisionOptions = ReturnType<typeof resolveSupervisionOptions>;
 
 /** Options checked, defaults filled in. @throws {TypeError} {RangeError} naming the option. */
-export function resolveSupervisionOptions<Plugins extends PluginSet>(options: SupervisePluginOptions<Plugins>) {
+export function resolveSupervisionOptions<Plugins extends PluginSet>(
+  options: SupervisionChoices | SupervisePluginOptions<Plugins>,
+) {
   const { restart = {}, probe = {}, onCallsWhileDown = "fail", maxWaiting = 1_000, maxWaitMs = 10_000 } = options;
   const { clock = systemClock, random = cryptoRandom, onEvent = () => {} } = options;
   const { backoff = {}, maxRestarts = 5, windowMs = 300_000, stableMs = 60_000 } = restart;

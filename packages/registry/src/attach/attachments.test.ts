@@ -34,6 +34,7 @@ function createFakeIdentities() {
     authenticate: unused,
     close: unused,
     all: () => [],
+    onIssue: () => () => {},
     get: (runtimeId) => live.get(runtimeId),
     renew(runtimeId) {
       renewed.push(runtimeId);
