@@ -1,5 +1,8 @@
 import type { RuntimeIdentity, ServiceDeclaration, ServiceDependency } from "@cpg/core";
 import { checkEndpointPath, checkFreeText, checkMinVersion, checkName, checkVersion } from "@cpg/core/extension";
+import type { PluginDescription } from "./plugin-description.ts";
+
+export type AttachStage = "identity" | "register";
 
 export interface AttachOptions {
   /**
@@ -27,11 +30,17 @@ export interface AttachOptions {
   readonly registerWaitMs?: number | undefined;
   /** Bound on each call to the plugin, in ms. Greater than 0. Default 10 000. */
   readonly callTimeoutMs?: number | undefined;
+  /**
+   * Hears how far it got: the plugin has told what it is, and is to get its identity; it has that, and its services are to
+   * be registered. What it throws refuses the plugin. Default: nobody.
+   */
+  readonly onStage?: ((stage: AttachStage, info: PluginDescription) => void) | undefined;
   /** Gives up. Has no effect once the plugin is attached. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface ResolvedAttachOptions extends Pick<AttachOptions, "controlToken" | "selfId" | "identity" | "signal"> {
+  onStage(stage: AttachStage, info: PluginDescription): void;
   readonly selfVersion: string;
   readonly provides: readonly (ServiceDeclaration & { readonly path: string })[];
   readonly requires: readonly ServiceDependency[];
@@ -44,7 +53,7 @@ const maxTimerMs = 2 ** 31 - 1;
 /** @throws {RangeError} {ConnectError} `invalid_argument`, naming the option. */
 export function resolveAttachOptions(options: AttachOptions): ResolvedAttachOptions {
   const { controlToken, selfId, selfVersion = "", provides = [], requires = [], identity, signal } = options;
-  const { registerWaitMs = 1_000, callTimeoutMs = 10_000 } = options;
+  const { registerWaitMs = 1_000, callTimeoutMs = 10_000, onStage = () => {} } = options;
   if (!(registerWaitMs >= 0 && registerWaitMs <= maxTimerMs)) {
     throw new RangeError(`registerWaitMs must be from 0 to ${maxTimerMs}, got ${registerWaitMs}`);
   }
@@ -62,5 +71,16 @@ export function resolveAttachOptions(options: AttachOptions): ResolvedAttachOpti
     checkName(`requires[${index}].type`, type);
     checkMinVersion(`requires[${index}].minVersion`, minVersion);
   }
-  return { controlToken, selfId, selfVersion, provides, requires, identity, registerWaitMs, callTimeoutMs, signal };
+  return {
+    controlToken,
+    selfId,
+    selfVersion,
+    provides,
+    requires,
+    identity,
+    registerWaitMs,
+    callTimeoutMs,
+    onStage,
+    signal,
+  };
 }

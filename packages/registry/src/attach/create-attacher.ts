@@ -62,6 +62,7 @@ export function createAttacher(parts: AttacherParts): Attacher {
       const told = await askDescription(calls, { timeoutMs: callTimeoutMs, signal });
       const adopted = options.identity ?? launched?.identity;
       const info = describePlugin(told, { ...options, selfId: options.selfId ?? adopted?.selfId });
+      options.onStage("identity", info);
       const issued = adopted === undefined ? issueTo(info, told !== undefined || declaresSome(info)) : undefined;
       const identity = adopted ?? issued?.identity;
       if (identity === undefined) throw new Error("neither an identity of its own nor a new one");

@@ -31,6 +31,7 @@ export async function introducePlugin(introduction: Introduction): Promise<void>
   const own = watchOwnRegistrations(parts.store, identity.runtimeId, parts.host.clock);
   try {
     const registers = issued === undefined || (await handOver(introduction, issued));
+    options.onStage("register", info);
     const types = info.provides.map(({ type }) => type);
     if (registers) await own.wait(types, options.registerWaitMs, signal);
     signal.throwIfAborted();

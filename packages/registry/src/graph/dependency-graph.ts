@@ -10,6 +10,8 @@ export type GraphProblem = UnmetRequirement | { readonly kind: "cycle"; readonly
 
 /** Who needs whom, of a set of plugins that does not change. */
 export interface DependencyGraph {
+  /** Those that it was made of. */
+  readonly plugins: readonly GraphPlugin[];
   /**
    * Plugins that can start together, layer after layer. Each comes after all plugins that provide what it needs, also what
    * it can do without, as long as nobody would wait for ever. Plugins in a circle, and those that need them, are in no layer.
@@ -45,6 +47,7 @@ export function createDependencyGraph(plugins: readonly GraphPlugin[]): Dependen
   const idOf = (place: number): string => plugins[place]?.id ?? "";
   const cycle = stuck.length === 0 ? undefined : findCycle(stuck, edges.needs);
   return {
+    plugins,
     layers: layers.map((layer) => layer.map(idOf)),
     problems: [
       ...edges.unmet.filter(({ requiredForStartup }) => requiredForStartup),
