@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { seededRandom } from "@cpg/resilience/testing";
 import { authTable } from "./auth/auth-table.ts";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
+import { brokerTable } from "./broker/broker-table.ts";
 import { hedgingTable } from "./hedging/hedging-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
@@ -18,10 +19,9 @@ import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
 
 const tables = new Map<string, Table>(
-  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable, registryTable, routingTable].map((table) => [
-    table.name,
-    table,
-  ]),
+  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable, registryTable, brokerTable, routingTable].map(
+    (table) => [table.name, table],
+  ),
 );
 
 /**

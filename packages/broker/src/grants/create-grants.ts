@@ -7,7 +7,7 @@ import { createExpiry, type Expiring } from "./expiry.ts";
 import type { Grant, GrantEnd } from "./grant.ts";
 import { createGrantCalls, type GrantCalls } from "./grant-calls.ts";
 import { resolveGrantLimits } from "./grant-limits.ts";
-import { allowsMethod, derivedGrant, isOver, issuedGrant, renewedGrant } from "./grant-rules.ts";
+import { allowsMethod, derivedGrant, type GrantNames, isOver, issuedGrant, renewedGrant } from "./grant-rules.ts";
 import type { GrantChange, GrantLimits, Grants, IssuedGrant } from "./grants.ts";
 import { addTo, removeFrom } from "./set-index.ts";
 
@@ -55,7 +55,6 @@ export function createGrants(options: CreateGrantsOptions): Grants {
 
   const tell = (change: GrantChange): void => callListener(() => onEvent(change), onError);
   const now = () => ({ monotonicMs: clock.monotonic(), wallMs: clock.now() });
-  const newNames = () => ({ id: randomName(), accessor: randomName() });
 
   const expiry = createExpiry<Entry>({
     clock,
@@ -144,7 +143,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
     },
     issue({ type, version, holder, reason, ttlMs = defaultTtlMs }) {
       checkRoom(holder);
-      const grant = issuedGrant(newNames(), { type, version, holder, reason, ttlMs, maxTtlMs }, now());
+      const grant = issuedGrant(randomNames(), { type, version, holder, reason, ttlMs, maxTtlMs }, now());
       const issued = keep(grant, holder, undefined);
       tell({ type: "issued", grant });
       return issued;
@@ -180,7 +179,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
       const entry = held(id, holder);
       checkRoom(holder);
       const terms = { holder: other, reason, methods, ttlMs };
-      const grant = derivedGrant(entry.grant, newNames(), terms, now(), limits.maxDepth);
+      const grant = derivedGrant(entry.grant, randomNames(), terms, now(), limits.maxDepth);
       const issued = keep(grant, holder, entry);
       tell({ type: "derived", grant });
       return issued;
@@ -219,7 +218,8 @@ function endError(how: GrantEnd, because: string): ConnectError {
   );
 }
 
-/** 128 random bits: two never collide in practice, and nobody guesses one. */
-function randomName(): string {
-  return randomBytes(16).toString("base64url");
+/** 128 random bits each: two never collide in practice, and nobody guesses one. */
+function randomNames(): GrantNames {
+  const bytes = randomBytes(32); // one question to the system, which takes longer than all the rest
+  return { id: bytes.toString("base64url", 0, 16), accessor: bytes.toString("base64url", 16) };
 }
