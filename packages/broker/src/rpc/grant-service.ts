@@ -1,4 +1,3 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import type { IdentityRegistry, RuntimeIdentity } from "@cpg/core";
 import { checkFreeText, invalidField, isRuntimeId, RUNTIME_ID_RULE } from "@cpg/core/extension";
@@ -7,7 +6,7 @@ import type { Grants } from "../grants/grants.ts";
 import type { PolicyDesk } from "../policy/policy-desk.ts";
 import { MAX_REASON_BYTES } from "./capability-broker-service.ts";
 import { readTtl } from "./read-ttl.ts";
-import { wireGrant } from "./wire-grant.ts";
+import { wireGrant, wireTtl } from "./wire-grant.ts";
 
 export interface GrantServiceDeps {
   readonly grants: Pick<Grants, "renew" | "derive" | "giveBack" | "find">;
@@ -33,7 +32,7 @@ export function createGrantService(deps: GrantServiceDeps): ServiceImpl<typeof G
       const { grantId } = request;
       checkGrantId(grantId);
       const { ttlMs, renewable } = grants.renew(grantId, runtimeId, readTtl(request.ttl));
-      return { ttl: durationFromMs(ttlMs), renewable };
+      return { ttl: wireTtl(ttlMs), renewable };
     },
 
     async deriveGrant(request, context) {

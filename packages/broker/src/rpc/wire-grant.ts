@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { CapabilityGrantSchema } from "@cpg/core/gen/connectplugin/v1/broker_pb";
 import type { IssuedGrant } from "../grants/grants.ts";
 
@@ -15,9 +15,14 @@ export function wireGrant(
     bearerToken: token,
     capabilityType: type,
     version,
-    ttl: durationFromMs(ttlMs),
-    maxTtl: durationFromMs(maxTtlMs),
+    ttl: wireTtl(ttlMs),
+    maxTtl: wireTtl(maxTtlMs),
     accessor,
     renewable,
   };
+}
+
+/** Clocks tell parts of milliseconds, and the wire has none: a grant never lives shorter than its holder is told. */
+export function wireTtl(ms: number): Duration {
+  return durationFromMs(Math.floor(ms));
 }
