@@ -52,7 +52,7 @@ export function decideDeclared({ listed, declared, strict }: DeclaredFacts): Dec
 export function declaredPolicy(options: DeclaredPolicyOptions = {}): CapabilityPolicy {
   const { allowed = {}, strict = false } = options;
   if (typeof strict !== "boolean") throw new TypeError(`strict must be true or false, got ${typeof strict}`);
-  if (typeof allowed !== "object" || allowed === null) {
+  if (typeof allowed !== "object" || allowed === null || Array.isArray(allowed)) {
     throw new TypeError("allowed must be an object of lists by self_id");
   }
   const lists = new Map<string, ReadonlySet<string>>();
