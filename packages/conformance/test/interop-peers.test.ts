@@ -154,6 +154,12 @@ describe.skipIf(peers === undefined)("interoperation", { timeout: 60_000 }, () =
       await kvAt(plugin.url).put({ key: "unregister" });
       expect(stateAt("go-short")).toBeUndefined();
     });
+    cell(row, "log through the host", async () => {
+      await kvAt(one.url).put({ key: "log", value: bytes("hello from Go") });
+      expect(scene.logged).toContainEqual(expect.objectContaining({ plugin: idOf("go-kv"), message: "hello from Go" }));
+      const [grant] = scene.broker.grants();
+      expect(grant).toMatchObject({ holder: idOf("go-kv"), type: "logger", reason: "to log" });
+    });
     cell(row, "no base_url", async () => {
       await goPlugin({ HOST_URL: scene.url, SELF_ID: "go-nowhere", PROVIDES: "go-nowhere", NOWHERE: "1" });
       expect(stateAt("go-nowhere")).toBe("unavailable");
@@ -180,7 +186,7 @@ describe.skipIf(peers === undefined)("interoperation", { timeout: 60_000 }, () =
       await store.put({ key: "a", value: bytes("1") });
       expect(text((await store.get({ key: "a" })).value)).toBe("1");
       await attached.shutdown({ graceMs: 0 });
-      await plugin.exited;
+      await Promise.all([plugin.exited, attached.detached]);
       expect(registry.services()).toEqual([]);
     });
   });

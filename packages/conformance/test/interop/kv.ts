@@ -1,5 +1,6 @@
 import { createClient, type Interceptor, type ServiceImpl } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { createBroker, hostLogger } from "@cpg/broker";
 import { callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
 import { kv } from "@cpg/example-kv";
 import { createRegistry, type Registry } from "@cpg/registry";
@@ -88,11 +89,20 @@ export interface Proof {
   readonly token: string;
 }
 
-/** A host of ours with a registry, on a port of its own. */
+/** An entry of a host's log. */
+export interface LoggedLine {
+  readonly plugin?: string;
+  readonly message: string;
+}
+
+/** A host of ours with a registry, on a port of its own. It lends its log. */
 export async function startHost(port = 0) {
   const registry: Registry = createRegistry({ health: { graceMs: 0, intervalMs: 100 } });
-  const host = await serve({ plugins: {}, impls: {}, extensions: [registry], listen: { port }, ...quiet });
-  return { registry, host, url: host.endpoint };
+  const logged: LoggedLine[] = [];
+  const write = (fields: object, message: string): void => void logged.push({ ...fields, message });
+  const broker = createBroker({ capabilities: [hostLogger({ debug: write, info: write, warn: write, error: write })] });
+  const host = await serve({ plugins: {}, impls: {}, extensions: [registry, broker], listen: { port }, ...quiet });
+  return { registry, broker, logged, host, url: host.endpoint };
 }
 
 /** A plugin of ours that provides KV under a type, over HTTP/1.1 and cleartext as Go hosts speak them. */
