@@ -1,6 +1,7 @@
 import { Code, type Interceptor } from "@connectrpc/connect";
-import { serve } from "@cpg/core";
+import { runtimeIdentityKey, serve } from "@cpg/core";
 import { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
+import { verifiedIdentityKey } from "@cpg/resilience";
 import { describe, expect, it } from "vitest";
 import { capabilityGrantKey, createBroker, defineCapability } from "../src/index.ts";
 import { ask, askForGrant, grantTo, readGrant, startBrokerHost } from "./support/broker-host.ts";
@@ -83,6 +84,28 @@ describe("a broker", () => {
     expect(grant.version).toBe("2.0.0");
     const answer = await ask(host.endpoint, `${grant.path}${unary}`, { headers: grant.headers });
     expect(answer.json).toEqual({ text: "2.0.0" });
+  });
+
+  it("tells capabilities who calls, if that is proven, as other calls of plugins do", async () => {
+    const seen: unknown[] = [];
+    const watching: Interceptor = (next) => (req) => {
+      const { contextValues: values } = req;
+      const isProven = values.get(capabilityGrantKey)?.isProven;
+      seen.push([isProven, values.get(verifiedIdentityKey)?.id, values.get(runtimeIdentityKey)?.selfId]);
+      return next(req);
+    };
+    await using host = await startBrokerHost({
+      capabilities: [defineCapability(EchoService, echo, echoing)],
+      interceptors: [watching],
+    });
+    const alice = host.admit("alice");
+    const { path, headers } = await grantTo(host, alice, { capabilityType: "echo" });
+    await ask(host.endpoint, `${path}${unary}`, { headers });
+    await ask(host.endpoint, `${path}${unary}`, { headers: { ...headers, ...alice.proof } });
+    expect(seen).toEqual([
+      [false, undefined, undefined],
+      [true, alice.runtimeId, "alice"],
+    ]);
   });
 
   it("asks for proof of the holder where it says so, unless the capability says otherwise", async () => {

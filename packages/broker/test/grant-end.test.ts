@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingMessage, request } from "node:http";
 import { connect } from "node:http2";
 import { Code, type HandlerContext } from "@connectrpc/connect";
 import { FakeClock } from "@cpg/resilience/testing";
@@ -111,10 +111,32 @@ describe("open calls of a grant that ends", () => {
     expect(host.broker.grants().filter(({ holder }) => holder === alice.runtimeId)).toEqual([]);
   });
 
+  it("are cut when their message is still on its way: nothing runs", async () => {
+    const grant = await grantTo(host, alice, { capabilityType: "slow" });
+    const headers = { ...grant.headers, "content-type": "application/json" };
+    const path = `${grant.path}/cpg.test.v1.EchoService/Unary`;
+    const sent = request(`${host.endpoint}${path}`, { method: "POST", headers, agent: false });
+    const failed = once(sent, "error");
+    sent.write("{");
+    const session = connect(host.endpoint);
+    const stream = session.request({ ":method": "POST", ":path": path, ...headers });
+    stream.on("error", () => {}); // of some versions of Node
+    const closed = once(stream, "close");
+    stream.write("{");
+    const used = () => host.events.filter((event) => event.type === "used" && event.accessor === grant.accessor);
+    await expect.poll(() => used().length).toBe(2);
+    host.broker.revoke(grant.accessor, "test");
+    expect(await failed).toMatchObject([{ code: "ECONNRESET" }]);
+    await closed;
+    expect(stream.rstCode).toBe(8);
+    expect(hanging).toEqual([]);
+    session.destroy();
+  });
+
   it("are cut of a raw handler over HTTP/1.1: its reader learns that there is more", async () => {
     const grant = await grantTo(host, alice, { capabilityType: "raw" });
-    const request = get(`${host.endpoint}${grant.path}/x`, { headers: grant.headers });
-    const [response]: IncomingMessage[] = await once(request, "response");
+    const sent = get(`${host.endpoint}${grant.path}/x`, { headers: grant.headers });
+    const [response]: IncomingMessage[] = await once(sent, "response");
     await hung(1);
     const read = response?.toArray();
     host.broker.revoke(grant.accessor, "test");

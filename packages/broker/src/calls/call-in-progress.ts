@@ -7,6 +7,8 @@ export interface CallInProgress {
   readonly grant: CallGrant;
   /** Aborts when the grant ends, with the `permission_denied` for the caller. */
   readonly signal: AbortSignal;
+  /** Whoever serves the call ends it with the grant from now on. Without that its response is cut. */
+  takeOver(): void;
   /** Something still works on the call, until the function returned is called. When nothing does, its place is free. */
   hold(): () => void;
 }
@@ -17,13 +19,22 @@ export const callInProgressKey: ContextKey<CallInProgress | undefined> = createC
   { description: "call of a capability" },
 );
 
-/** @param leave is called once, when nobody holds the call any more. */
-export function createCallInProgress(grant: CallGrant, signal: AbortSignal, leave: () => void): CallInProgress {
+export interface CallParts extends Pick<CallInProgress, "grant" | "signal"> {
+  /** Called when the grant ends before the call does, unless somebody took over. */
+  cut(): void;
+  /** Called once, when nobody holds the call any more. */
+  leave(): void;
+}
+
+export function createCallInProgress({ grant, signal, cut, leave }: CallParts): CallInProgress {
   let holders = 0;
   let isOver = false;
+  signal.addEventListener("abort", cut, { once: true });
+  const takeOver = (): void => signal.removeEventListener("abort", cut);
   return {
     grant,
     signal,
+    takeOver,
     hold() {
       let isHeld = true;
       holders += 1;
@@ -33,6 +44,7 @@ export function createCallInProgress(grant: CallGrant, signal: AbortSignal, leav
         holders -= 1;
         if (holders > 0 || isOver) return;
         isOver = true;
+        takeOver();
         leave();
       };
     },
@@ -47,6 +59,7 @@ export const endWithGrant: Interceptor = (next) => async (req) => {
   const call = req.contextValues.get(callInProgressKey);
   if (call === undefined) return await next(req);
   const { signal } = call;
+  call.takeOver();
   const release = call.hold();
   const answer: typeof next = async (request) => {
     try {

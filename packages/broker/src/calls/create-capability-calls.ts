@@ -8,11 +8,12 @@ import type { CallGrant } from "../capabilities/capability-grant-key.ts";
 import type { CapabilitySet } from "../capabilities/capability-set.ts";
 import { grantRefused } from "../grant-refused.ts";
 import type { Grant } from "../grants/grant.ts";
-import type { Grants } from "../grants/grants.ts";
+import type { EnteredCall, Grants } from "../grants/grants.ts";
 import { type CallCredentials, takeCredentials } from "./call-credentials.ts";
-import { type CallInProgress, createCallInProgress } from "./call-in-progress.ts";
+import { createCallInProgress } from "./call-in-progress.ts";
 import { CAPABILITIES_PREFIX, type CapabilityPath, parseCapabilityPath } from "./capability-path.ts";
 import type { CapabilityServer } from "./capability-server.ts";
+import { cutResponse } from "./cut-response.ts";
 import { checkHolderProof } from "./holder-proof.ts";
 import { serveHttp } from "./serve-http.ts";
 import { serveRpcs } from "./serve-rpcs.ts";
@@ -37,7 +38,8 @@ export interface CapabilityCalls {
 
 interface AdmittedCall {
   readonly server: CapabilityServer;
-  readonly call: CallInProgress;
+  readonly grant: CallGrant;
+  readonly entered: EnteredCall;
   /** Path and query, as the capability sees them. */
   readonly rest: string;
 }
@@ -71,14 +73,13 @@ export function createCapabilityCalls(options: CapabilityCallsOptions): Capabili
     const holder = identities.get(grant.holder);
     if (holder === undefined) throw grantRefused("the holder of the grant is gone", Code.Unauthenticated);
     const { server, isProofRequired } = serverOf(grant);
-    checkHolderProof(identities, holder, proof, isProofRequired);
+    const isProven = checkHolderProof(identities, holder, proof, isProofRequired);
     const method = server.methodOf(rest);
-    const { signal, leave } = grants.enter(grantId, method);
+    const entered = grants.enter(grantId, method);
     const timeMs = clock.now();
     audit({ ...auditedGrant(grant), type: "used", method: method ?? pathForAudit(rest), timeMs });
     const { accessor, version, methods } = grant;
-    const seen: CallGrant = { accessor, holder, type, version, methods };
-    return { server, call: createCallInProgress(seen, signal, leave), rest };
+    return { server, grant: { accessor, holder, isProven, type, version, methods }, entered, rest };
   };
 
   const refuse = (request: NodeServerRequest, response: NodeServerResponse, reason: unknown, grant?: Grant): void => {
@@ -101,7 +102,9 @@ export function createCapabilityCalls(options: CapabilityCallsOptions): Capabili
       refuse(request, response, reason, path && grants.find(path.grantId));
       return;
     }
-    const { server, call, rest } = admitted;
+    const { server, grant, entered, rest } = admitted;
+    const { signal, leave } = entered;
+    const call = createCallInProgress({ grant, signal, cut: () => cutResponse(request, response), leave });
     response.once("close", call.hold());
     request.url = rest;
     server.serve({ request, response, call });

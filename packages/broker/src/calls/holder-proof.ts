@@ -6,6 +6,7 @@ import type { CallCredentials } from "./call-credentials.ts";
 /**
  * Checks that a call comes from the holder of its grant: always when it shows who it is from, and when proof is required
  * also that it does.
+ * @returns whether it proves that.
  * @throws {ConnectError} `unauthenticated` when the proof lacks or is wrong, `permission_denied` when it is another's.
  */
 export function checkHolderProof(
@@ -13,15 +14,16 @@ export function checkHolderProof(
   holder: RuntimeIdentity,
   proof: CallCredentials["proof"],
   isRequired: boolean,
-): void {
+): boolean {
   if (proof === undefined) {
-    if (!isRequired) return;
+    if (!isRequired) return false;
     const message =
       "this capability asks for proof of who holds the grant: X-Plugin-Runtime-ID and X-Plugin-Runtime-Token";
     throw grantRefused(message, Code.Unauthenticated);
   }
   const caller = verified(identities, proof);
   if (caller !== holder) throw grantRefused("the grant is another plugin's", Code.PermissionDenied);
+  return true;
 }
 
 function verified(

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { answerError } from "@cpg/core";
+import { answerError, runtimeIdentityKey } from "@cpg/core";
 import { createRpcHandler, type NodeServerRequest } from "@cpg/core/extension";
+import { verifiedIdentityKey } from "@cpg/resilience";
 import type { ServedRpcs } from "../capabilities/capability.ts";
 import { capabilityGrantKey } from "../capabilities/capability-grant-key.ts";
 import { type CallInProgress, callInProgressKey, endWithGrant } from "./call-in-progress.ts";
@@ -28,7 +29,9 @@ export function serveRpcs(served: ServedRpcs, options: ServedRpcOptions): Capabi
     interceptors: [endWithGrant, ...interceptors, ...served.interceptors],
     contextValues(request, values) {
       const call = calls.get(request);
-      values.set(callInProgressKey, call).set(capabilityGrantKey, call?.grant);
+      const { grant } = call ?? {};
+      values.set(callInProgressKey, call).set(capabilityGrantKey, grant);
+      if (grant?.isProven) values.set(runtimeIdentityKey, grant.holder).set(verifiedIdentityKey, grant.holder);
     },
     maxMessageBytes,
     onError,

@@ -5,8 +5,10 @@ import type { RuntimeIdentity } from "@cpg/core";
 export interface CallGrant {
   /** Name of the grant for logs: no secret. */
   readonly accessor: string;
-  /** The plugin that holds the grant. Whether the caller proved to be that is up to `requireHolderProof`. */
+  /** The plugin that holds the grant. */
   readonly holder: RuntimeIdentity;
+  /** Whether the caller proved to be that plugin; always true with `requireHolderProof`. */
+  readonly isProven: boolean;
   /** Of the capability. */
   readonly type: string;
   readonly version: string;
