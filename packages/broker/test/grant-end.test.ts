@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { get, type IncomingMessage, request } from "node:http";
 import { connect } from "node:http2";
-import { Code, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { FakeClock } from "@cpg/resilience/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { defineCapability, defineHttpCapability, type HttpCapabilityCall } from "../src/index.ts";
@@ -174,7 +174,8 @@ describe("the places of a grant's calls", () => {
     const calls = [open(grant, stop), open(grant, stop)];
     await hung(2);
     const third = open(grant, stop);
-    expect(await third.answer).toMatchObject({ code: Code.ResourceExhausted });
+    const tooMany = ConnectError.from(await third.answer);
+    expect([tooMany.code, tooMany.metadata.get("retry-after")]).toEqual([Code.ResourceExhausted, "1"]);
     expect(hanging).toHaveLength(2);
     calls.push(open(other, stop));
     await hung(3);

@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { retryLater, type TokenBucketConfig, type TokenBucketState, take, tokenBucket } from "@cpg/resilience";
 import type { EnteredCall } from "./grants.ts";
 
@@ -9,11 +9,14 @@ export interface GrantCallLimits {
 
 /** The calls under one grant. */
 export interface GrantCalls {
-  /** @throws {ConnectError} `resource_exhausted` at a limit, of the rate with a retry delay; nothing has changed then. */
+  /** @throws {ConnectError} `resource_exhausted` at a limit, with a retry delay; nothing has changed then. */
   enter(nowMs: number): EnteredCall;
   /** Cuts those in flight. */
   end(error: ConnectError): void;
 }
+
+/** Any of the calls may end at any time. */
+const retryAfterMs = 1_000;
 
 export function createGrantCalls({ maxConcurrentCalls, rate }: GrantCallLimits, nowMs: number): GrantCalls {
   const ended = new AbortController();
@@ -23,7 +26,7 @@ export function createGrantCalls({ maxConcurrentCalls, rate }: GrantCallLimits, 
     enter(atMs) {
       if (inFlight >= maxConcurrentCalls) {
         const message = `the grant has ${maxConcurrentCalls} calls in flight, and may have no more`;
-        throw new ConnectError(message, Code.ResourceExhausted);
+        throw retryLater(message, Code.ResourceExhausted, retryAfterMs);
       }
       const taken = take(bucket, atMs, rate);
       bucket = taken.state;
