@@ -1,0 +1,136 @@
+import { readFileSync } from "node:fs";
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { exitCodeOf, resultLine, summaryLine } from "../rule/report.ts";
+import type { Rule } from "../rule/rule.ts";
+import type { RuleResult } from "../rule/run-rules.ts";
+
+/** Flags of both commands. */
+const commonFlags = {
+  endpoint: { type: "string" },
+  ca: { type: "string" },
+  "listen-host": { type: "string" },
+  "public-host": { type: "string" },
+  strict: { type: "boolean" },
+  rule: { type: "string", multiple: true },
+  timeout: { type: "string" },
+  json: { type: "boolean" },
+  list: { type: "boolean" },
+  help: { type: "boolean" },
+} as const satisfies ParseArgsOptionsConfig;
+
+/** What both commands are told. */
+export interface CommonChoices {
+  readonly endpoint: string | undefined;
+  readonly ca: string | undefined;
+  readonly listenHost: string | undefined;
+  readonly publicHost: string | undefined;
+  readonly strict: boolean;
+  readonly only: readonly string[];
+  readonly ruleTimeoutMs: number;
+}
+
+export interface Command<Flags extends ParseArgsOptionsConfig> {
+  readonly usage: string;
+  readonly flags: Flags;
+  /** Shown by --list. */
+  readonly rules: readonly Pick<Rule<never>, "id" | "expects" | "level" | "mayLack">[];
+  /** @throws {UsageError} naming the flag. {TypeError} for an endpoint or a rule that is none. */
+  run(
+    choices: CommonChoices,
+    own: Readonly<Record<keyof Flags, string | boolean | undefined>>,
+    onResult: (result: RuleResult) => void,
+  ): Promise<RuleResult[]>;
+}
+
+/** Something is wrong with how the command was called. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const maxTimeoutSeconds = 3_600;
+
+/**
+ * Runs a command and returns its exit code: 0 when no rule failed, 1 when one did, 2 when it was called wrongly. Results go to
+ * stdout: a line for each rule as it is looked at, or with --json one object at the end.
+ */
+export async function runCommand<Flags extends ParseArgsOptionsConfig>(
+  command: Command<Flags>,
+  args: readonly string[],
+): Promise<0 | 1 | 2> {
+  try {
+    const { values } = parseArgs({ args: [...args], options: { ...command.flags, ...commonFlags }, strict: true });
+    const given = values as Record<string, string | boolean | string[] | undefined>;
+    if (given.help === true) {
+      console.log(command.usage);
+      return 0;
+    }
+    if (given.list === true) {
+      for (const rule of command.rules) console.log(`${rule.id}: ${rule.expects}${noteOf(rule)}`);
+      return 0;
+    }
+    const json = given.json === true;
+    const own = given as Readonly<Record<keyof Flags, string | boolean | undefined>>;
+    const results = await command.run(readChoices(given), own, (result) => {
+      if (!json) console.log(resultLine(result));
+    });
+    console.log(json ? JSON.stringify({ results }, undefined, 2) : summaryLine(results));
+    return exitCodeOf(results);
+  } catch (reason) {
+    if (!isUsage(reason)) throw reason;
+    console.error(`${reason.message}\n\n${command.usage}`);
+    return 2;
+  }
+}
+
+function readChoices(given: Readonly<Record<string, string | boolean | string[] | undefined>>): CommonChoices {
+  const text = (flag: string): string | undefined => {
+    const value = given[flag];
+    return typeof value === "string" ? value : undefined;
+  };
+  const { rule } = given;
+  return {
+    endpoint: text("endpoint"),
+    ca: readCa(text("ca")),
+    listenHost: text("listen-host"),
+    publicHost: text("public-host"),
+    strict: given.strict === true,
+    only: Array.isArray(rule) ? rule : [],
+    ruleTimeoutMs: readSeconds("--timeout", text("timeout") ?? "10"),
+  };
+}
+
+/** @returns ms. @throws {UsageError} */
+function readSeconds(flag: string, text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= maxTimeoutSeconds)) {
+    throw new UsageError(`${flag} must be a number of seconds up to ${maxTimeoutSeconds}, not ${JSON.stringify(text)}`);
+  }
+  return seconds * 1000;
+}
+
+function readCa(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, "utf8");
+  } catch (reason) {
+    throw new UsageError(`--ca ${file} cannot be read: ${reason instanceof Error ? reason.message : "?"}`);
+  }
+}
+
+function noteOf({ level, mayLack }: Pick<Rule<never>, "level" | "mayLack">): string {
+  if (level === "ours") return " (programs of ours; of others with --strict)";
+  return mayLack === true ? " (others may lack it, without --strict)" : "";
+}
+
+function isUsage(reason: unknown): reason is Error {
+  if (reason instanceof UsageError) return true;
+  // Flags that parseArgs does not know; endpoints and rules that are none.
+  return (
+    reason instanceof TypeError &&
+    (("code" in reason && String(reason.code).startsWith("ERR_PARSE_ARGS")) || isOurs(reason))
+  );
+}
+
+function isOurs({ message }: TypeError): boolean {
+  return message.startsWith("an endpoint must be") || message.startsWith("there is no rule");
+}

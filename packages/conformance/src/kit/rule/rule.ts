@@ -1,0 +1,22 @@
+/** Who asks for a rule: the protocol of every peer, or only of ours, which is stricter than the Go implementation. */
+export type RuleLevel = "protocol" | "ours";
+
+/** One sentence of PROTOCOL.md, and how it is seen from outside whether a program keeps it. */
+export interface Rule<Subject> {
+  /** Group and name, "discover.min-version". Never reused for anything else. */
+  readonly id: string;
+  /** What is expected. */
+  readonly expects: string;
+  /** Default "protocol". */
+  readonly level?: RuleLevel | undefined;
+  /** PROTOCOL.md lets a program of others not serve it. Default false. */
+  readonly mayLack?: boolean | undefined;
+  /** Rules without which this one cannot be looked at. They come earlier. */
+  readonly needs?: readonly string[] | undefined;
+  /**
+   * Resolves when the rule is kept.
+   * @throws {BrokenRule} when it is not. {NotServed} when the program does not serve that at all, which it may lack.
+   * {NotApplicable} when there is nothing to look at. Anything else counts as broken.
+   */
+  check(subject: Subject): Promise<void>;
+}

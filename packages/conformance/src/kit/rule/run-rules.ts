@@ -1,0 +1,72 @@
+import type { Clock } from "@cpg/resilience";
+import { BrokenRule, NotApplicable, NotServed } from "./finding.ts";
+import type { Rule } from "./rule.ts";
+import { withinTime } from "./within-time.ts";
+
+export type RuleStatus = "PASS" | "FAIL" | "SKIP" | "NOT-SERVED";
+
+export interface RuleResult {
+  readonly id: string;
+  readonly status: RuleStatus;
+  readonly expected: string;
+  /** Empty when it passed. */
+  readonly seen: string;
+}
+
+export interface RunRulesOptions<Subject> {
+  readonly rules: readonly Rule<Subject>[];
+  /** What is checked; its calls end with the signal. */
+  readonly subjectFor: (signal: AbortSignal) => Subject;
+  /** Demands what only programs of ours have to do, and all that a foreign one may lack. */
+  readonly strict: boolean;
+  /** Bound on one rule, in ms. */
+  readonly ruleTimeoutMs: number;
+  /** Bound on all of them, in ms: rules that do not get their turn fail. */
+  readonly totalTimeoutMs: number;
+  readonly clock: Clock;
+  /** Hears of each result, in the order of the rules. */
+  readonly onResult?: ((result: RuleResult) => void) | undefined;
+}
+
+/** Checks one rule after the other. A rule whose needs have not passed is skipped. Throws nothing. */
+export async function runRules<Subject>(options: RunRulesOptions<Subject>): Promise<RuleResult[]> {
+  const { rules, strict, ruleTimeoutMs, totalTimeoutMs, clock, onResult } = options;
+  const startedMs = clock.monotonic();
+  const passed = new Set<string>();
+  const results: RuleResult[] = [];
+
+  const look = async (rule: Rule<Subject>): Promise<RuleResult> => {
+    const { id, expects: expected } = rule;
+    const lacking = rule.needs?.filter((need) => !passed.has(need)) ?? [];
+    if (lacking.length > 0) return { id, status: "SKIP", expected, seen: `needs ${lacking.join(", ")}` };
+    const leftMs = totalTimeoutMs - (clock.monotonic() - startedMs);
+    if (leftMs <= 0) return { id, status: "FAIL", expected, seen: `not looked at within ${totalTimeoutMs} ms in all` };
+    const boundMs = Math.min(ruleTimeoutMs, leftMs);
+    try {
+      await withinTime(clock, boundMs, (signal) => rule.check(options.subjectFor(signal)));
+      return { id, status: "PASS", expected, seen: "" };
+    } catch (reason) {
+      return { id, expected, ...judge(rule, strict, reason) };
+    }
+  };
+
+  for (const rule of rules) {
+    const result = await look(rule);
+    if (result.status === "PASS") passed.add(rule.id);
+    results.push(result);
+    onResult?.(result);
+  }
+  return results;
+}
+
+function judge<Subject>(rule: Rule<Subject>, strict: boolean, reason: unknown): Pick<RuleResult, "status" | "seen"> {
+  if (reason instanceof NotApplicable) return { status: "SKIP", seen: reason.message };
+  const lacking = reason instanceof NotServed && rule.mayLack === true;
+  const lenient = (rule.level === "ours" || lacking) && !strict;
+  return { status: lenient ? "NOT-SERVED" : "FAIL", seen: describe(reason) };
+}
+
+function describe(reason: unknown): string {
+  if (reason instanceof BrokenRule || reason instanceof NotServed) return reason.seen;
+  return reason instanceof Error ? reason.message || reason.name : String(reason);
+}
