@@ -31,6 +31,34 @@ export type { Impact } from "./graph/impact.ts";
 export type { HealthEvent } from "./health/health-event.ts";
 export type { EjectionOptions, HealthOptions, MassSilenceOptions } from "./health/health-options.ts";
 export type { HealthLevel, ProviderHealth } from "./health/provider-health.ts";
+export type { BootReport, PluginBoot } from "./platform/boot-report.ts";
+export { createPlatform } from "./platform/create-platform.ts";
+export type {
+  AddOptions,
+  ClosePlatformOptions,
+  Platform,
+  PlatformCore,
+  RemoveOptions,
+  ReplaceOptions,
+  ReplaceReport,
+  RestartPluginOptions,
+} from "./platform/platform.ts";
+export { PlatformError, type ReplaceStage } from "./platform/platform-error.ts";
+export type { PlatformEvent, PluginStateEvent } from "./platform/platform-event.ts";
+export type { PlatformHostOptions, PlatformOptions } from "./platform/platform-options.ts";
+export type {
+  EndpointSpec,
+  ForeignFacts,
+  ForeignSpec,
+  LaunchedSpec,
+  PlatformPlugin,
+  PlatformPluginFacts,
+  PlatformPluginKind,
+  ProvidedService,
+} from "./platform/platform-plugin.ts";
+export type { PluginEffect, PluginImpact } from "./platform/plugin-impact.ts";
+export type { PluginOperation, PluginSnapshot, RunSnapshot } from "./platform/plugin-snapshot.ts";
+export type { PluginStateName, StartStage } from "./platform/plugin-state.ts";
 export { AccessDeniedError } from "./policy/access-denied-error.ts";
 export type { AccessRequest } from "./policy/access-policy.ts";
 export type { AccessAction, AccessRule, AccessRuleFunction } from "./policy/access-rule.ts";

@@ -1,9 +1,12 @@
-/** How far the start of a plugin got, in this order. */
+/**
+ * How far the start of a plugin got, in this order. What it is expected to need is looked at before its launch already, at
+ * "dependencies".
+ */
 export type StartStage =
-  | "dependencies"
   | "launch"
   | "handshake"
   | "describe"
+  | "dependencies"
   | "identity"
   | "register"
   | "health"
@@ -61,7 +64,7 @@ export const ADDED: PluginState = { kind: "added" };
  * | starting, running, blocked, restarting | ended | waiting | waits for the next start |
  * | starting, running, blocked, restarting | ended-too-often | crash-looping | |
  * | waiting, crash-looping, failed, restarting, running | start | starting, at "launch" | |
- * | running, blocked, waiting, crash-looping | failed | failed, at "launch" | one that could not be killed |
+ * | running, blocked, waiting, crash-looping, restarting | failed | failed, at "launch" | one that could not be killed |
  * | running | restart | restarting | finishes its calls, ends |
  * | running | drain | draining | finishes its calls, gets no new ones |
  * | any but stopping, stopped | stop | stopping | Shutdown, SIGTERM, SIGKILL |

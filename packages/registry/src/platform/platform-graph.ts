@@ -1,0 +1,52 @@
+import type { Registry } from "../create-registry.ts";
+import type { GraphPlugin } from "../graph/graph-plugin.ts";
+import type { PlatformEntry } from "./platform-entry.ts";
+import { isExpected } from "./plugin-state.ts";
+import { isOnStandby } from "./registry-traffic.ts";
+
+/** A plugin as impact and dependency checks of a platform see it. */
+export interface PlatformGraphPlugin extends GraphPlugin {
+  /** Its own name, if it is known. */
+  readonly selfId: string | undefined;
+}
+
+/**
+ * Who provides and needs what, by ids of the platform; of plugins that came by themselves by runtime id. Plugins that are
+ * going, or that nobody starts again, provide and need nothing.
+ */
+export function platformGraph(
+  entries: Iterable<PlatformEntry>,
+  registry: Pick<Registry, "graph" | "providers">,
+): PlatformGraphPlugin[] {
+  const own = new Set<string>();
+  const plugins: PlatformGraphPlugin[] = [];
+  for (const { id, run, replacing, operation } of entries) {
+    for (const one of [run, replacing?.other]) if (one?.runtimeId !== undefined) own.add(one.runtimeId);
+    const { selfId, provides, requires } = run.snapshot();
+    const counts = isExpected(run.state) && operation !== "remove";
+    plugins.push({ id, selfId, provides: counts ? provides : [], requires: counts ? requires : [] });
+  }
+  const providers = new Map(registry.providers().map((provider) => [provider.id, provider]));
+  for (const { id, provides, requires } of registry.graph().plugins) {
+    if (own.has(id)) continue;
+    const provider = providers.get(id);
+    const counts = provider === undefined || isCalled(provider);
+    plugins.push({ id, selfId: provider?.selfId, provides: counts ? provides : [], requires });
+  }
+  return plugins;
+}
+
+/** What can be called now, each by its runtime id. */
+export function presentProviders(registry: Pick<Registry, "providers">): GraphPlugin[] {
+  return registry
+    .providers()
+    .filter((provider) => isCalled(provider))
+    .map(({ id, registrations }) => ({
+      id,
+      provides: registrations.map(({ type, version }) => ({ type, version })),
+    }));
+}
+
+function isCalled(provider: ReturnType<Registry["providers"]>[number]): boolean {
+  return !provider.draining && !isOnStandby(provider) && provider.health.level !== "unhealthy";
+}
