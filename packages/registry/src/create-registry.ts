@@ -15,7 +15,7 @@ import type { HealthEvent } from "./health/health-event.ts";
 import { createAccessPolicy } from "./policy/create-access-policy.ts";
 import { createUpstreamPolicy } from "./policy/create-upstream-policy.ts";
 import type { RegistryOptions } from "./registry-options.ts";
-import { createRouter } from "./router/create-router.ts";
+import { createRouter, type Router } from "./router/create-router.ts";
 import { createForwarder } from "./router/forward/create-forwarder.ts";
 import { installRegistryServices } from "./rpc/install-registry-services.ts";
 import { createSelector } from "./selection/create-selector.ts";
@@ -66,6 +66,23 @@ export interface Registry extends HostExtension {
    * not take this for its host, or policy forbids what it provides. {RangeError} for bad options.
    */
   attach(target: AttachTarget, options?: AttachOptions): Promise<AttachedPlugin>;
+  /**
+   * What a provider registers, once it does, gets no calls, and watchers do not see it, until `promote` or `succeed`.
+   * Returns how to take that back.
+   */
+  hold(providerId: string): () => void;
+  /** A provider on standby gets calls from now on. False: it is on none. */
+  promote(providerId: string): boolean;
+  /**
+   * Puts one provider in the place of another, in one change that watchers see as one: it leaves standby, the other one
+   * drains, and from now on calls that name that one go to it, if it provides their type; until it is removed itself.
+   * @throws {ConnectError} `failed_precondition` when one of them is not there.
+   */
+  succeed(oldProviderId: string, newProviderId: string): void;
+  /** Resolves when a provider has no routed call in flight. @throws the reason of the signal, when that aborts first. */
+  idle(providerId: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Ends the routed calls that a provider has in flight, with `unavailable`. Returns how many they were. */
+  cutCalls(providerId: string, reason: string): number;
   /** A provider gets no new calls; those it has go on. False: there is none, or it drains already. */
   drain(providerId: string): boolean;
   /** Ends a provider's registrations, its identity and its calls. False: there is none. */
@@ -92,6 +109,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   if (options.onChange !== undefined) store.onChange(options.onChange);
   let host: HostContext | undefined;
   let attacher: Attacher | undefined;
+  let router: Router | undefined;
   let declarations: PeerDeclarations | undefined;
 
   /** Whoever follows health hears of it there. */
@@ -131,7 +149,7 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       onError,
     });
     const forwarder = createForwarder({ clock, tls, limits: limits.connections });
-    const router = createRouter({
+    const routing = createRouter({
       host: context,
       store,
       selector,
@@ -167,17 +185,18 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       onError,
     });
     attacher = attaching;
+    router = routing;
     declarations = known;
     return {
       routes: (rpc) => services.routes(rpc),
-      httpRoutes: [router.route],
+      httpRoutes: [routing.route],
       handshakeFacts: () => ({ serverMetadata: { [SERVER_METADATA.router]: "1" } }),
       async shutdown() {
         attaching.close();
         known.close();
         services.close();
         hub.close();
-        await Promise.all([router.close(), health.close()]);
+        await Promise.all([routing.close(), health.close()]);
       },
     };
   };
@@ -199,6 +218,20 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
       if (attacher === undefined) throw new ConnectError("no host has this registry yet", Code.Unavailable);
       return await attacher.attach(target, attachOptions);
     },
+    hold: (providerId) => store.hold(providerId),
+    promote: (providerId) => store.promote(providerId),
+    succeed(oldProviderId, newProviderId) {
+      // Before watchers hear of it: one of them may call at once.
+      const isThere = [oldProviderId, newProviderId].every((id) => store.provider(id) !== undefined);
+      if (!isThere || oldProviderId === newProviderId) {
+        const message = `no provider ${oldProviderId} that ${newProviderId} could take the place of`;
+        throw new ConnectError(message, Code.FailedPrecondition);
+      }
+      router?.succeed(oldProviderId, newProviderId);
+      store.succeed(oldProviderId, newProviderId);
+    },
+    idle: async (providerId, { signal } = {}) => await router?.calls.idle(providerId, signal),
+    cutCalls: (providerId, reason) => router?.calls.cut(providerId, new ConnectError(reason, Code.Unavailable)) ?? 0,
     drain: (providerId) => store.setDraining(providerId),
     remove(providerId) {
       const removed = store.removeProvider(providerId, "removed");

@@ -30,6 +30,8 @@ export interface AttachOptions {
   readonly registerWaitMs?: number | undefined;
   /** Bound on each call to the plugin, in ms. Greater than 0. Default 10 000. */
   readonly callTimeoutMs?: number | undefined;
+  /** What it registers gets no calls, and watchers do not see it, until `Registry.promote` or `succeed`. Default false. */
+  readonly standby?: boolean | undefined;
   /**
    * Hears how far it got: the plugin has told what it is, and is to get its identity; it has that, and its services are to
    * be registered. What it throws refuses the plugin. Default: nobody.
@@ -40,6 +42,7 @@ export interface AttachOptions {
 }
 
 export interface ResolvedAttachOptions extends Pick<AttachOptions, "controlToken" | "selfId" | "identity" | "signal"> {
+  readonly standby: boolean;
   onStage(stage: AttachStage, info: PluginDescription): void;
   readonly selfVersion: string;
   readonly provides: readonly (ServiceDeclaration & { readonly path: string })[];
@@ -53,7 +56,7 @@ const maxTimerMs = 2 ** 31 - 1;
 /** @throws {RangeError} {ConnectError} `invalid_argument`, naming the option. */
 export function resolveAttachOptions(options: AttachOptions): ResolvedAttachOptions {
   const { controlToken, selfId, selfVersion = "", provides = [], requires = [], identity, signal } = options;
-  const { registerWaitMs = 1_000, callTimeoutMs = 10_000, onStage = () => {} } = options;
+  const { registerWaitMs = 1_000, callTimeoutMs = 10_000, standby = false, onStage = () => {} } = options;
   if (!(registerWaitMs >= 0 && registerWaitMs <= maxTimerMs)) {
     throw new RangeError(`registerWaitMs must be from 0 to ${maxTimerMs}, got ${registerWaitMs}`);
   }
@@ -80,6 +83,7 @@ export function resolveAttachOptions(options: AttachOptions): ResolvedAttachOpti
     identity,
     registerWaitMs,
     callTimeoutMs,
+    standby,
     onStage,
     signal,
   };

@@ -3,6 +3,7 @@ import type { HostContext, IssuedIdentity } from "@cpg/core";
 import type { Probe } from "../health/probe.ts";
 import type { AccessPolicy } from "../policy/access-policy.ts";
 import type { HostUpstreamPolicy } from "../policy/create-upstream-policy.ts";
+import type { Upstream } from "../router/upstream.ts";
 import type { RegistryStore } from "../state/registry-store.ts";
 import { type AttachOptions, type ResolvedAttachOptions, resolveAttachOptions } from "./attach-options.ts";
 import { type AttachTarget, type LaunchedTarget, locateTarget } from "./attach-target.ts";
@@ -68,7 +69,12 @@ export function createAttacher(parts: AttacherParts): Attacher {
       if (identity === undefined) throw new Error("neither an identity of its own nor a new one");
 
       const attachment = attachments.begin({ identity, upstream, controlToken });
+      const { runtimeId } = identity;
+      if (options.standby) {
+        attachment.ended.addEventListener("abort", store.hold(runtimeId), { once: true });
+      }
       try {
+        correctUpstreams(store, runtimeId, upstream);
         if (adopted !== undefined && declarations.of(adopted) === undefined && declaresSome(info)) {
           declarations.learn(adopted, info);
         }
@@ -141,4 +147,13 @@ function describePlugin(told: PluginDescription | undefined, options: ResolvedAt
     throw new ConnectError(message, Code.FailedPrecondition);
   }
   return { ...description, selfId: description.selfId || selfId };
+}
+
+/** What a plugin registered before its host knew where it is may lead elsewhere, or nowhere. */
+function correctUpstreams(store: RegistryStore, runtimeId: string, upstream: Upstream): void {
+  const provider = store.provider(runtimeId);
+  if (provider === undefined) return;
+  for (const { id: _id, providerId: _providerId, ...facts } of store.ofProvider(runtimeId)) {
+    store.register(provider, { ...facts, upstream });
+  }
 }

@@ -61,13 +61,14 @@ export function createPlatformParts(options: PlatformPartsOptions): PlatformPart
         clock,
         random,
         standby,
-        watchHandshake: (selfId) =>
+        watchHandshake: (selfId, onStandby) =>
           watchHandshake({
             identities: host.identities,
             selfId,
             claim(identity) {
               if (adopted.has(identity)) return false;
               adopted.add(identity);
+              if (onStandby) identity.onEnd(registry.hold(identity.runtimeId));
               return true;
             },
           }),

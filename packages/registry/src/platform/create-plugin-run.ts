@@ -48,11 +48,10 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
     options: Omit<AttachOptions, "signal" | "onStage" | "standby">,
     signal: AbortSignal,
   ): Promise<AttachedPlugin> => {
-    const attachOptions = { ...options, standby };
     return await introduceProgram({
       registry,
       target,
-      options: attachOptions,
+      options: { ...options, standby },
       timeoutMs: readyTimeoutMs,
       clock,
       signal,

@@ -2,10 +2,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { within } from "@cpg/core/extension";
 import type { Clock } from "@cpg/resilience";
 import type { Registry } from "../create-registry.ts";
-import { trafficOf } from "./registry-traffic.ts";
 
 export interface DrainCalls {
-  readonly registry: Registry;
+  readonly registry: Pick<Registry, "drain" | "idle" | "cutCalls">;
   readonly clock: Clock;
   readonly providerId: string;
   readonly graceMs: number;
@@ -21,7 +20,6 @@ export interface DrainCalls {
  */
 export async function drainCalls(options: DrainCalls): Promise<number> {
   const { registry, clock, providerId, graceMs, reason, signal } = options;
-  const traffic = trafficOf(registry);
   registry.drain(providerId);
   const over = new ConnectError(
     `provider ${providerId} is going: ${reason || "it is being removed"}`,
@@ -31,12 +29,12 @@ export async function drainCalls(options: DrainCalls): Promise<number> {
     await within(
       clock,
       graceMs,
-      (cut) => traffic.idle(providerId, { signal: cut }),
+      (cut) => registry.idle(providerId, { signal: cut }),
       () => over,
       signal,
     );
     return 0;
   } catch {
-    return traffic.cutCalls(providerId, over.rawMessage);
+    return registry.cutCalls(providerId, over.rawMessage);
   }
 }

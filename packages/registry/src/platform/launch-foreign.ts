@@ -1,4 +1,4 @@
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import {
   type LaunchStrategy,
   type LogRecord,
@@ -9,6 +9,7 @@ import {
   type RuntimeIdentity,
 } from "@cpg/core";
 import { type SupervisedProgram, within } from "@cpg/core/extension";
+import { createBackoff } from "@cpg/resilience";
 import type { AttachedPlugin } from "../attach/attached-plugin.ts";
 import type { HandshakeWatch } from "./handshake-watch.ts";
 import type { ForeignFacts } from "./platform-plugin.ts";
@@ -24,6 +25,7 @@ export interface ForeignLaunch extends ProgramParts {
 }
 
 const defaultGraceMs = 30_000;
+const defaultReadyTimeoutMs = 10_000;
 
 /**
  * Launches a program that may know nothing of ours, with PORT and HOST_URL, and attaches it where it listens. If it shakes
@@ -31,7 +33,17 @@ const defaultGraceMs = 30_000;
  * @throws {ConnectError} as the strategy does, and as `Registry.attach`.
  */
 export async function launchForeign(parts: ForeignLaunch): Promise<SupervisedProgram> {
-  const { id, strategy, foreign, host, clock, signal, onLaunched, onLog = () => {}, readyTimeoutMs = 10_000 } = parts;
+  const {
+    id,
+    strategy,
+    foreign,
+    host,
+    clock,
+    signal,
+    onLaunched,
+    onLog = () => {},
+    readyTimeoutMs = defaultReadyTimeoutMs,
+  } = parts;
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   const registersItself = foreign.registers === "itself";
   const watch = parts.watchHandshake(foreign.selfId);
@@ -78,7 +90,7 @@ async function handshakeOf(
 }
 
 async function introduceRunning(
-  { foreign, introduce, signal, id, readyTimeoutMs }: ForeignLaunch,
+  { foreign, introduce, signal, id, clock, readyTimeoutMs = defaultReadyTimeoutMs }: ForeignLaunch,
   running: RunningPlugin,
   identity: RuntimeIdentity | undefined,
 ): Promise<AttachedPlugin> {
@@ -89,11 +101,20 @@ async function introduceRunning(
   );
   const registerWaitMs = registers === "itself" ? readyTimeoutMs : undefined;
   const cut = AbortSignal.any([signal, ended.signal]);
-  try {
-    return await introduce(running.endpoint, { selfId, identity, provides, requires, registerWaitMs }, cut);
-  } catch (reason) {
-    cut.throwIfAborted();
-    throw launchFailed({ plugin: id, stage: "introduce", running, reason });
+  const lastMs = clock.monotonic() + readyTimeoutMs;
+  const backoff = createBackoff({ initialMs: 20, maxMs: 500, jitter: "none" });
+  for (;;) {
+    try {
+      return await introduce(running.endpoint, { selfId, identity, provides, requires, registerWaitMs }, cut);
+    } catch (reason) {
+      cut.throwIfAborted();
+      // One that shakes hands by itself may do so before it listens.
+      const { code } = ConnectError.from(reason);
+      if (running.readiness !== "handshake" || code !== Code.Unavailable || clock.monotonic() > lastMs) {
+        throw launchFailed({ plugin: id, stage: "introduce", running, reason });
+      }
+    }
+    await clock.sleep(backoff.next(), cut);
   }
 }
 

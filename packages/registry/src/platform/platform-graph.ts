@@ -2,7 +2,6 @@ import type { Registry } from "../create-registry.ts";
 import type { GraphPlugin } from "../graph/graph-plugin.ts";
 import type { PlatformEntry } from "./platform-entry.ts";
 import { isExpected } from "./plugin-state.ts";
-import { isOnStandby } from "./registry-traffic.ts";
 
 /** A plugin as impact and dependency checks of a platform see it. */
 export interface PlatformGraphPlugin extends GraphPlugin {
@@ -48,5 +47,5 @@ export function presentProviders(registry: Pick<Registry, "providers">): GraphPl
 }
 
 function isCalled(provider: ReturnType<Registry["providers"]>[number]): boolean {
-  return !provider.draining && !isOnStandby(provider) && provider.health.level !== "unhealthy";
+  return !provider.draining && !provider.standby && provider.health.level !== "unhealthy";
 }

@@ -8,7 +8,6 @@ import type { PlatformParts } from "./platform-parts.ts";
 import type { PlatformPlugin } from "./platform-plugin.ts";
 import type { PluginRun } from "./plugin-run.ts";
 import type { StartStage } from "./plugin-state.ts";
-import { trafficOf } from "./registry-traffic.ts";
 import { checkMs } from "./remove-plugin.ts";
 
 /** As `Platform.replace`, which see. */
@@ -112,8 +111,8 @@ function switchCalls({ registry }: PlatformParts, old: PluginRun, candidate: Plu
   }
   const provides = (id: string | undefined) => registry.providers().some((provider) => provider.id === id);
   const from = old.runtimeId;
-  if (from !== undefined && provides(from) && provides(to)) trafficOf(registry).succeed(from, to);
-  else trafficOf(registry).promote(to);
+  if (from !== undefined && provides(from) && provides(to)) registry.succeed(from, to);
+  else registry.promote(to);
   candidate.promote();
   return to;
 }

@@ -4,9 +4,11 @@ import { callListener } from "@cpg/core/extension";
 import { createCallers } from "./callers.ts";
 import { createDirectPlugins } from "./direct/direct-plugins.ts";
 import { exchangeOf, exchangeOfStream } from "./exchange/exchange-of.ts";
+import { createProviderCalls, type ProviderCalls } from "./provider-calls.ts";
 import { createCallRouting } from "./route-call.ts";
 import { type RouterOptions, resolveRouterLimits } from "./router-options.ts";
 import { SERVICES_PREFIX } from "./service-path.ts";
+import { createSuccessions } from "./successions.ts";
 import { createUpstreamUses } from "./upstream-uses.ts";
 
 /** Routes calls between plugins through their host. */
@@ -17,6 +19,10 @@ export interface Router {
   readonly inFlight: number;
   /** Ends the calls in flight and lets go of every provider. Idempotent. */
   close(): Promise<void>;
+  /** The routed calls by provider. */
+  readonly calls: Pick<ProviderCalls, "idle" | "cut">;
+  /** Calls that name one provider go to the other from now on, if it provides their type. */
+  succeed(oldProviderId: string, newProviderId: string): void;
 }
 
 /**
@@ -42,7 +48,10 @@ export function createRouter(options: RouterOptions): Router {
       () => {},
     );
   const directs = createDirectPlugins({ maxMessageBytes: limits.maxDirectMessageBytes, onError: report });
-  const routeCall = createCallRouting({ ...options, callers, directs, report });
+  const providerCalls = createProviderCalls();
+  const successions = createSuccessions(store);
+  const { heirOf } = successions;
+  const routeCall = createCallRouting({ ...options, callers, directs, providerCalls, heirOf, report });
 
   const uses = createUpstreamUses((upstream) => {
     if (upstream.kind === "direct") directs.retire(upstream);
@@ -56,6 +65,8 @@ export function createRouter(options: RouterOptions): Router {
 
   let closing: Promise<void> | undefined;
   return {
+    calls: providerCalls,
+    succeed: successions.add,
     route: {
       path: SERVICES_PREFIX,
       prefix: true,
@@ -72,6 +83,7 @@ export function createRouter(options: RouterOptions): Router {
     close() {
       if (closing === undefined) {
         stopFollowing();
+        successions.close();
         closing = Promise.all([directs.close(), forwarder.close()]).then(() => {});
       }
       return closing;

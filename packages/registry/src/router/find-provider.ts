@@ -25,6 +25,8 @@ export interface ProviderSources {
   readonly access: AccessPolicy;
   /** The least version of a type that a caller declared to need; "": any. Default: any. */
   readonly minVersionOf?: ((identity: RuntimeIdentity, type: string) => string) | undefined;
+  /** Who takes the calls that name a provider, if that has a successor. Default: nobody has. */
+  readonly heirOf?: ((providerId: string) => string | undefined) | undefined;
 }
 
 /**
@@ -40,7 +42,7 @@ export function findProvider(
   path: ServicePath,
   except?: ReadonlySet<string>,
 ): RouteTo {
-  const { store, selector, access, minVersionOf } = sources;
+  const { store, selector, access, minVersionOf, heirOf } = sources;
   const { type, providerId } = path;
   const minVersion = minVersionOf?.(identity, type) ?? "";
   const mayCallType = (): void => access.check({ action: "call", identity, type });
@@ -54,7 +56,8 @@ export function findProvider(
     }
   };
   const named = (id: string): Registration => {
-    const found = store.find(type, id);
+    const heir = heirOf?.(id);
+    const found = (heir === undefined ? undefined : store.find(type, heir)) ?? store.find(type, id);
     if (found !== undefined) return found;
     mayCallType();
     throw routeError("unknown", path);
@@ -75,6 +78,7 @@ export function findProvider(
 function refusalOf(store: ProviderSources["store"], { type, providerId }: Registration): ConnectError | undefined {
   const provider = store.provider(providerId);
   if (provider === undefined) return routeError("unknown", { type, providerId });
+  if (provider.standby) return routeError("standby", { type, providerId });
   if (provider.draining) return routeError("draining", { type, providerId });
   if (provider.health.level === "unhealthy") return routeError("unhealthy", { type, providerId });
   return undefined;

@@ -9,6 +9,7 @@ import type { Exchange } from "./exchange/exchange.ts";
 import { findProvider, type ProviderSources, type RouteTo } from "./find-provider.ts";
 import type { ForwardEnd, UnsentCause } from "./forward/forwarder.ts";
 import { hostHeaders, takeHeaders } from "./passed-headers.ts";
+import type { ProviderCalls } from "./provider-calls.ts";
 import { httpStatusOf, type RouteFault, type RouteTarget, routeError } from "./route-error.ts";
 import type { RoutedCallRecord } from "./routed-call-record.ts";
 import type { RouterOptions } from "./router-options.ts";
@@ -19,6 +20,7 @@ export interface CallRoutingOptions extends Omit<RouterOptions, "store" | "limit
   readonly store: ProviderSources["store"];
   readonly callers: Callers;
   readonly directs: DirectPlugins;
+  readonly providerCalls: ProviderCalls;
   /** As `onError`; throws nothing. */
   report(error: unknown): void;
 }
@@ -41,6 +43,14 @@ type CallNotes = { -readonly [Key in keyof RoutedCallRecord]: RoutedCallRecord[K
   cut(error: ConnectError): void;
 };
 
+/** Ends a call before its time, once. */
+function cutCall(notes: CallNotes, error: ConnectError): void {
+  if (notes.error !== undefined) return;
+  notes.error = error;
+  notes.code = codeName(error.code);
+  notes.cut(error);
+}
+
 /** @throws {ConnectError} `unavailable` for a plugin that is gone. */
 function open(call: () => DirectCall, target: RouteTarget): DirectCall {
   try {
@@ -55,7 +65,7 @@ const maxAttempts = 2;
 
 /** Takes one call from its arrival to its record; throws nothing. */
 export function createCallRouting(options: CallRoutingOptions): (exchange: Exchange, node: () => NodeExchange) => void {
-  const { host, selector, health, forwarder, callers, directs, report } = options;
+  const { host, store, selector, health, forwarder, callers, directs, providerCalls, report } = options;
   const { controlTokenOf = () => undefined, onCall } = options;
   const { identities, clock, draining } = host;
 
@@ -112,11 +122,15 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
   const nextFor = ({ identity, path, notes }: AdmittedCall, to: RouteTo, end: ForwardEnd): RouteTo | undefined => {
     if (end.kind !== "unsent" || !end.replayable || notes.attempts === maxAttempts) return undefined;
     if (notes.error !== undefined || end.cause === "request") return undefined;
+    const { providerId } = to.registration;
+    const isGoing = store.provider(providerId)?.draining !== false;
     // It is there, and takes calls: it only was about to close the connection.
-    const same = end.cause === "unprocessed" ? to : undefined;
-    if (path.providerId !== undefined) return same;
+    const same = end.cause === "unprocessed" && !isGoing ? to : undefined;
+    // One that was named has another in its place, or nobody has.
+    if (path.providerId !== undefined && !isGoing) return same;
     try {
-      const other = findProvider(options, identity, path, new Set([to.registration.providerId]));
+      const except = path.providerId === undefined ? new Set([providerId]) : undefined;
+      const other = findProvider(options, identity, path, except);
       // What was read of the body is not there any more for request objects.
       return other.upstream.kind === "direct" ? same : other;
     } catch {
@@ -134,6 +148,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
       notes.method = to.method;
       notes.attempts++;
       const endFlight = selector.begin(providerId);
+      const endCall = providerCalls.begin(providerId, (error) => cutCall(notes, error));
       try {
         if (upstream.kind === "direct") return await callDirect(call, to, upstream);
         const request = { upstream, method: exchange.method, path: to.upstreamPath, headers: headersTo(call, to) };
@@ -145,6 +160,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
         to = next;
       } finally {
         endFlight();
+        endCall();
       }
     }
   };
@@ -198,11 +214,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
       const path = parseServicePath(exchange.target);
       notes.type = path.type;
       if (draining.aborted) throw routeError("host-draining", path);
-      endCall = callers.begin(identity, (error) => {
-        notes.error = error;
-        notes.code = codeName(error.code);
-        notes.cut(error);
-      });
+      endCall = callers.begin(identity, (error) => cutCall(notes, error));
       void run({ exchange, nodeExchange, identity, path, passed, notes }, finish);
     } catch (reason) {
       fail(exchange, notes, reason);

@@ -8,6 +8,8 @@ export type RouteFault =
   | "unhealthy"
   /** It did not say where it listens. */
   | "nowhere"
+  /** The provider takes no calls yet. */
+  | "standby"
   /** The provider takes no new calls. */
   | "draining"
   /** The host takes no new calls. */
@@ -49,6 +51,7 @@ const answers: Record<RouteFault, { readonly code: Code; readonly says: (target:
     code: Code.Unavailable,
     says: (target) => `${target} was registered without base_url, so nobody can reach it`,
   },
+  standby: { code: Code.Unavailable, says: (target) => `${target} takes no calls yet` },
   draining: { code: Code.Unavailable, says: (target) => `${target} takes no new calls` },
   "host-draining": { code: Code.Unavailable, says: () => "the host is shutting down and takes no new calls" },
   unreachable: { code: Code.Unavailable, says: (target) => `${target} cannot be reached` },

@@ -61,7 +61,7 @@ export function createCandidateGroups(store: RegistryStore, inFlight: InFlight):
     for (const registration of newEnough) {
       const provider = store.provider(registration.providerId);
       if (registration.upstream === undefined || provider === undefined) continue;
-      if (provider.draining || provider.health.level === "unhealthy") continue;
+      if (provider.draining || provider.standby || provider.health.level === "unhealthy") continue;
       const candidate: Candidate = Object.freeze({
         registration,
         provider,

@@ -35,6 +35,8 @@ export function createRegistryStore(options: RegistryStoreOptions = {}): Registr
   const limits = resolveLimits(options.limits);
   const listeners = new Set<(change: RevisedChange) => void>();
   const untold: RevisedChange[] = [];
+  /** Providers that are on standby, or will be once they come. */
+  const held = new Set<string>();
   let telling = false;
   let state: RegistryState = emptyState;
 
@@ -81,7 +83,8 @@ export function createRegistryStore(options: RegistryStoreOptions = {}): Registr
     register(provider, service) {
       const newId = `${service.type}-${randomBytes(16).toString("base64url")}`;
       // Of the state that this call made: listeners may have changed it since.
-      const { state: made } = apply({ type: "register", provider, service, newId });
+      const facts = held.has(provider.id) ? { ...provider, standby: true } : provider;
+      const { state: made } = apply({ type: "register", provider: facts, service, newId });
       const registration = lookUp(made.providers, provider.id)?.registrations.get(service.type);
       if (registration === undefined) throw new Error("registering made no registration");
       return registration;
@@ -90,6 +93,20 @@ export function createRegistryStore(options: RegistryStoreOptions = {}): Registr
     removeProvider: (providerId, cause) => changes({ type: "remove-provider", providerId, cause }),
     setHealth: (providerId, health) => changes({ type: "set-health", providerId, health }),
     setDraining: (providerId) => changes({ type: "set-draining", providerId }),
+    hold(providerId) {
+      held.add(providerId);
+      return () => void held.delete(providerId);
+    },
+    promote(providerId) {
+      const wasHeld = held.delete(providerId);
+      return changes({ type: "promote", providerId }) || wasHeld;
+    },
+    succeed(oldProviderId, newProviderId) {
+      if ([oldProviderId, newProviderId].some((id) => lookUp(state.providers, id) === undefined)) return false;
+      held.delete(newProviderId);
+      apply({ type: "succeed", oldProviderId, newProviderId });
+      return true;
+    },
 
     onChange(listener) {
       // A wrapper, so that one function added twice is two listeners.

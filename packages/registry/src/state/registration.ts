@@ -13,6 +13,8 @@ export interface Provider {
   readonly health: ProviderHealth;
   /** It finishes the calls it has and gets no new ones. */
   readonly draining: boolean;
+  /** It gets no calls yet, and watchers do not see it. */
+  readonly standby: boolean;
 }
 
 /** One service of one provider. A provider has at most one registration of a type. */

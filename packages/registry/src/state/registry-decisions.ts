@@ -17,7 +17,9 @@ export type RegistryCommand =
   | { readonly type: "unregister"; readonly registrationId: string; readonly cause: RemovalCause }
   | { readonly type: "remove-provider"; readonly providerId: string; readonly cause: RemovalCause }
   | { readonly type: "set-health"; readonly providerId: string; readonly health: ProviderHealth }
-  | { readonly type: "set-draining"; readonly providerId: string };
+  | { readonly type: "set-draining"; readonly providerId: string }
+  | { readonly type: "promote"; readonly providerId: string }
+  | { readonly type: "succeed"; readonly oldProviderId: string; readonly newProviderId: string };
 
 export interface RegistryLimits {
   /** Registrations of one provider. */
@@ -51,6 +53,10 @@ export type Decision =
  * | set-health      | it has another health                         | provider-changed                           |
  * | set-draining    | the provider is not there, or drains          | none                                       |
  * | set-draining    | it does not drain yet                         | provider-changed                           |
+ * | promote         | the provider is not there, or not on standby  | none                                       |
+ * | promote         | it is on standby                              | provider-changed                           |
+ * | succeed         | one of the two is not there                   | none                                       |
+ * | succeed         | both are                                      | as promote, then as set-draining           |
  */
 export function decide(state: RegistryState, command: RegistryCommand, limits: RegistryLimits): Decision {
   switch (command.type) {
@@ -75,6 +81,19 @@ export function decide(state: RegistryState, command: RegistryCommand, limits: R
     case "set-draining": {
       const before = lookUp(state.providers, command.providerId)?.provider;
       return before === undefined || before.draining ? changes() : changes(changed(before, { draining: true }));
+    }
+    case "promote": {
+      const before = lookUp(state.providers, command.providerId)?.provider;
+      return before?.standby === true ? changes(changed(before, { standby: false })) : changes();
+    }
+    case "succeed": {
+      const old = lookUp(state.providers, command.oldProviderId)?.provider;
+      const next = lookUp(state.providers, command.newProviderId)?.provider;
+      if (old === undefined || next === undefined || old === next) return changes();
+      return changes(
+        ...(next.standby ? [changed(next, { standby: false })] : []),
+        ...(old.draining ? [] : [changed(old, { draining: true })]),
+      );
     }
   }
 }
@@ -118,7 +137,7 @@ function removal({ provider, registrations }: ProviderEntry, cause: RemovalCause
   ];
 }
 
-function changed(before: Provider, facts: Partial<Pick<Provider, "health" | "draining">>): RegistryChange {
+function changed(before: Provider, facts: Partial<Pick<Provider, "health" | "draining" | "standby">>): RegistryChange {
   return { type: "provider-changed", provider: { ...before, ...facts }, before };
 }
 

@@ -39,8 +39,8 @@ export function instanceNames({ instance, place }: Pick<ProviderFacts, "instance
   return place === undefined ? [instance] : [instance, place];
 }
 
-export function newProvider({ id, selfId, instance, place }: ProviderFacts): Provider {
-  return { id, selfId, instance, place, health: assumedHealthy, draining: false };
+export function newProvider({ id, selfId, instance, place, standby = false }: ProviderFacts): Provider {
+  return { id, selfId, instance, place, health: assumedHealthy, draining: false, standby };
 }
 
 /** The state after all of these changes, and the changes with the revisions that they made. */

@@ -10,6 +10,8 @@ export interface ProviderFacts {
   readonly instance: string;
   /** Where it is and comes from: a second name, by which an instance is known again too. */
   readonly place?: string | undefined;
+  /** It is to get no calls yet; looked at when it comes. Default false. */
+  readonly standby?: boolean | undefined;
 }
 
 export interface ServiceFacts {
@@ -32,7 +34,7 @@ export type RegistryChange =
   | { readonly type: "updated"; readonly registration: Registration; readonly before: Registration }
   | { readonly type: "unregistered"; readonly registration: Registration; readonly cause: RemovalCause }
   | { readonly type: "provider-added"; readonly provider: Provider }
-  /** Health or draining. */
+  /** Health, draining or standby. */
   | { readonly type: "provider-changed"; readonly provider: Provider; readonly before: Provider }
   | { readonly type: "provider-removed"; readonly provider: Provider; readonly cause: RemovalCause };
 
@@ -67,6 +69,12 @@ export interface RegistryStore {
   removeProvider(providerId: string, cause: RemovalCause): boolean;
   setHealth(providerId: string, health: ProviderHealth): boolean;
   setDraining(providerId: string): boolean;
+  /** What this provider registers, once it does, is on standby until `promote`. Returns how to take that back. */
+  hold(providerId: string): () => void;
+  /** Ends the standby of a provider, also of one that has not come yet. False: it is on none. */
+  promote(providerId: string): boolean;
+  /** Ends the standby of one provider and lets the other drain, in one. False: one of them is not there. */
+  succeed(oldProviderId: string, newProviderId: string): boolean;
 
   /** Hears each change once it has happened, in order. What it throws goes to `onError`. Returns how to stop. */
   onChange(listener: (change: RevisedChange) => void): () => void;

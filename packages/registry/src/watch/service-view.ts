@@ -42,12 +42,12 @@ export function endpointUrlOf({ type, providerId }: Pick<Registration, "type" | 
   return `/services/${type}/${providerId}`;
 }
 
-/** What a registration of a provider looks like; undefined when either is gone. */
+/** What a registration of a provider looks like; undefined when either is gone, or the provider is on standby. */
 export function providerView(
   registration: Registration | undefined,
   provider: Provider | undefined,
 ): ProviderView | undefined {
-  if (registration === undefined || provider === undefined) return undefined;
+  if (registration === undefined || provider === undefined || provider.standby) return undefined;
   const { version, metadata } = registration;
   const { id: providerId, health, draining } = provider;
   const endpointUrl = endpointUrlOf(registration);

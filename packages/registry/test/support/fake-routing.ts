@@ -7,6 +7,7 @@ import { createCallers } from "../../src/router/callers.ts";
 import { createDirectPlugins } from "../../src/router/direct/direct-plugins.ts";
 import type { Exchange } from "../../src/router/exchange/exchange.ts";
 import type { ForwardEnd, Forwarder, ForwardRequest } from "../../src/router/forward/forwarder.ts";
+import { createProviderCalls } from "../../src/router/provider-calls.ts";
 import { createCallRouting } from "../../src/router/route-call.ts";
 import type { RoutedCallRecord } from "../../src/router/routed-call-record.ts";
 import type { SelectRequest } from "../../src/selection/selection.ts";
@@ -128,8 +129,11 @@ export function routing(scene: Scene = {}) {
   const { promise: told, resolve: tell } = Promise.withResolvers<void>();
   const health = { ...assumedHealthy, level: scene.level ?? assumedHealthy.level };
   const provider = (id: string): Provider | undefined =>
-    registrations.has(id) ? { id, selfId: "kv", instance: id, health, draining: scene.isDraining ?? false } : undefined;
+    registrations.has(id)
+      ? { id, selfId: "kv", instance: id, health, draining: scene.isDraining ?? false, standby: false }
+      : undefined;
   const route = createCallRouting({
+    providerCalls: createProviderCalls(),
     host: {
       clock: new FakeClock(),
       draining: draining.signal,
