@@ -80,7 +80,8 @@ describe("the boot of a platform", { timeout: 60_000 }, () => {
   });
 
   it("names a circle, and that one is unhealthy for ever", async () => {
-    const sick = { ...relayProcess("sick", "unhealthy"), readyTimeoutMs: 3_000 };
+    const ill = { state: "unhealthy", reason: "ill", unavailableDependencies: [] } as const;
+    const sick = { ...relayInMemory("sick", { onStart: ({ health }) => health.setHealth(ill) }), readyTimeoutMs: 300 };
     await using scene = await startPlatform({
       plugins: [relayInMemory("a", { requires: ["b"] }), relayInMemory("b", { requires: ["a"] }), sick],
     });

@@ -9,7 +9,7 @@ import { PlatformError, platformFailed } from "./platform-error.ts";
 import { expectedOf } from "./platform-plugin.ts";
 import type { PluginRun, PluginRunParts, Retirement, RetireOptions } from "./plugin-run.ts";
 import type { RunSnapshot } from "./plugin-snapshot.ts";
-import { ADDED, type PluginInput, pluginTransition } from "./plugin-state.ts";
+import { ADDED, type PluginInput, pluginTransition, type StartStage } from "./plugin-state.ts";
 import { stageOf, startFailed } from "./start-failed.ts";
 import { superviseProgram } from "./supervise-program.ts";
 
@@ -17,8 +17,10 @@ import { superviseProgram } from "./supervise-program.ts";
 export function createPluginRun(parts: PluginRunParts): PluginRun {
   const { plugin, registry, clock } = parts;
   const { id, readyTimeoutMs = 10_000 } = plugin;
+  const expected = expectedOf(plugin);
   let state = ADDED;
   let sinceMs = clock.now();
+  let reached: StartStage = "dependencies";
   let lastError: ConnectError | undefined;
   let { standby } = parts;
   let supervised: SupervisedPlugin<PluginSet> | undefined;
@@ -26,7 +28,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
   let known: Pick<RunSnapshot, "selfId" | "selfVersion" | "provides" | "requires"> = {
     selfId: undefined,
     selfVersion: undefined,
-    ...expectedOf(plugin),
+    ...expected,
   };
   /** A start that somebody waits for, and that is given up when it fails. */
   let attempt: PromiseWithResolvers<void> | undefined;
@@ -39,6 +41,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
     state = pluginTransition(before, input);
     if (state === before) return;
     sinceMs = clock.now();
+    if ("stage" in state) reached = state.stage;
     if (error !== undefined) lastError = error;
     parts.onState(before, error);
   };
@@ -57,8 +60,11 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
       signal,
       onStage: (stage) => dispatch({ type: "stage", stage }),
       check(info) {
-        if (attempt !== undefined) parts.checkDependencies(info);
-        known = info;
+        // What its host says that it needs holds beside what it says itself.
+        const said = new Set(info.requires.map(({ type }) => type));
+        const requires = [...info.requires, ...expected.requires.filter(({ type }) => !said.has(type))];
+        if (attempt !== undefined) parts.checkDependencies({ ...info, requires });
+        known = { ...info, requires };
       },
       onAttached(present) {
         attached = present;
@@ -146,7 +152,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
     }
     const drainedMs = clock.monotonic();
     dispatch({ type: "stop" });
-    attempt?.reject(platformFailed({ plugin: id, stage: run.reached, reason: reason || "it is being stopped" }));
+    attempt?.reject(platformFailed({ plugin: id, stage: reached, reason: reason || "it is being stopped" }));
     attempt = undefined;
     try {
       await ending;
@@ -168,7 +174,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
       return attached?.identity.runtimeId;
     },
     get reached() {
-      return "stage" in state ? state.stage : state.kind === "added" ? "dependencies" : "route";
+      return reached;
     },
     snapshot() {
       const now = supervised?.snapshot();

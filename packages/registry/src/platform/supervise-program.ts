@@ -77,7 +77,7 @@ async function attachEndpoint(
     exited,
     stderrTail: () => [],
     async stop({ graceMs, reason } = {}) {
-      if (!asksToEnd()) return detach();
+      if (plugin.shutdown !== true || !asksToEnd()) return detach();
       try {
         await attached.shutdown({ graceMs, reason });
       } catch {
