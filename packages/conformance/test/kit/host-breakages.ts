@@ -58,6 +58,7 @@ const watches = (beginning: string, states: readonly string[]): Breakage => ({
     sendStream(
       response,
       states.map((state) => ({ serviceType, state: `SERVICE_STATE_${state}` })),
+      {},
     );
     return true;
   },

@@ -31,7 +31,7 @@ export async function listenDual(options: DualListenerOptions): Promise<DualList
   const sockets = new Set<net.Socket>();
   two.on("sessionError", () => {});
 
-  const server = net.createServer((socket) => {
+  const server = net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
