@@ -1,7 +1,7 @@
 import { createClient, type Interceptor, type ServiceImpl } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { createBroker, hostLogger } from "@cpg/broker";
-import { callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
+import { type ControlOptions, callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
 import { kv } from "@cpg/example-kv";
 import { createRegistry, type Registry } from "@cpg/registry";
 
@@ -106,14 +106,18 @@ export async function startHost(port = 0) {
 }
 
 /** A plugin of ours that provides KV under a type, over HTTP/1.1 and cleartext as Go hosts speak them. */
-export async function startKvPlugin(hostUrl: string | undefined, type = "ts-kv"): Promise<PluginServer> {
+export async function startKvPlugin(
+  hostUrl: string | undefined,
+  type = "ts-kv",
+  control: ControlOptions = { allowAnyHost: true },
+): Promise<PluginServer> {
   const provides = [{ type, version: "1.0.0" }];
   const requires = ["go-kv", "go-nowhere", "go-late"].map((needed) => ({ type: needed, requiredForStartup: false }));
   return await serve({
     plugins: { kv: definePlugin({ name: "kv", version: "1.0.0", service: kv.service, provides, requires }) },
     impls: { kv: memoryKv() },
     selfId: `${type}-plugin`,
-    control: { allowAnyHost: true },
+    control,
     link: { hostUrl, heartbeatMs: 200, backoff: { initialMs: 20, maxMs: 200 } },
     listen: { port: 0 },
     ...quiet,

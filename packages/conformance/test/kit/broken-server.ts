@@ -36,7 +36,7 @@ export interface Breakage {
   /** Answers in place of the good server. True: it has. */
   readonly answer?: (request: Passing, response: AnyResponse) => boolean;
   /** Changes the answer of a unary Connect call with JSON over HTTP/1.1; the name of the RPC comes first. */
-  readonly json?: (rpc: string, request: Json, answer: JsonAnswer, asked: Asked) => void;
+  readonly json?: (rpc: string, request: Json, answer: JsonAnswer, asked: Asked) => unknown;
   /** Answers a server stream of Connect with JSON in place of the good server. True: it has. */
   readonly stream?: (rpc: string, request: Json, response: AnyResponse) => boolean;
   /** Changes the bytes of answers whose path it is true for. */
@@ -114,7 +114,7 @@ export async function startBrokenServer(goodUrl: string, breakage: Breakage): Pr
     const { "content-length": _, ...headers } = passing.headers;
     const got = await fetch(`${goodUrl}${passing.path}`, { method: "POST", headers: withoutHop(headers), body });
     const answer: JsonAnswer = { status: got.status, body: parse(Buffer.from(await got.arrayBuffer())) ?? {} };
-    breakage.json?.(rpcOf(passing.path), asked, answer, { headers: passing.headers, url });
+    await breakage.json?.(rpcOf(passing.path), asked, answer, { headers: passing.headers, url });
     sendJson(response, answer.status, answer.body);
   };
 
