@@ -33,7 +33,7 @@ export interface Command<Flags extends ParseArgsOptionsConfig> {
   readonly usage: string;
   readonly flags: Flags;
   /** Shown by --list. */
-  readonly rules: readonly Pick<Rule<never>, "id" | "expects" | "level" | "mayLack">[];
+  readonly rules: readonly Pick<Rule<never>, "id" | "section" | "expects" | "level" | "mayLack">[];
   /** @throws {UsageError} naming the flag. {TypeError} for an endpoint or a rule that is none. */
   run(
     choices: CommonChoices,
@@ -65,7 +65,7 @@ export async function runCommand<Flags extends ParseArgsOptionsConfig>(
       return 0;
     }
     if (given.list === true) {
-      for (const rule of command.rules) console.log(`${rule.id}: ${rule.expects}${noteOf(rule)}`);
+      for (const rule of command.rules) console.log(`${rule.id}: ${rule.expects} [${rule.section}]${noteOf(rule)}`);
       return 0;
     }
     const json = given.json === true;

@@ -15,6 +15,7 @@ const info = ["info.answer"];
 export const controlRules: readonly Rule<PluginUnderTest>[] = [
   {
     id: "info.answer",
+    section: "The two deployment models",
     expects: "GetPluginInfo is answered",
     mayLack: true,
     async check(plugin) {
@@ -23,6 +24,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "info.self-id",
+    section: "Limits",
     expects: "self_id keeps the limits of names",
     needs: info,
     async check(plugin) {
@@ -31,6 +33,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "info.self-version",
+    section: "Limits",
     expects: "self_version is free text of up to 64 bytes without NUL",
     needs: info,
     async check(plugin) {
@@ -41,6 +44,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "info.provides",
+    section: "Limits",
     expects: "each service that is provided has a type, a semver version and a path within their limits",
     needs: info,
     async check(plugin) {
@@ -53,6 +57,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "info.requires",
+    section: "Limits",
     expects: "each service that is required has a type and a min_version: empty, or one version",
     needs: info,
     async check(plugin) {
@@ -65,6 +70,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "info.metadata",
+    section: "Limits",
     expects: "metadata keeps its limits",
     needs: info,
     async check(plugin) {
@@ -73,6 +79,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.health",
+    section: "Services",
     expects: "GetHealth says HEALTHY, DEGRADED or UNHEALTHY",
     mayLack: true,
     async check(plugin) {
@@ -83,6 +90,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.guarded-identity",
+    section: "Messages",
     expects: "SetRuntimeIdentity of somebody who proves not to be the host is refused",
     level: "ours",
     mayLack: true,
@@ -93,6 +101,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.guarded-shutdown",
+    section: "Messages",
     expects: "Shutdown of somebody who proves not to be the host is refused, and the plugin goes on",
     level: "ours",
     mayLack: true,
@@ -104,6 +113,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.identity",
+    section: "The two deployment models",
     expects: "SetRuntimeIdentity of its host is acknowledged",
     mayLack: true,
     async check(plugin) {
@@ -116,6 +126,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.proof",
+    section: "HTTP beside the RPCs",
     expects: "what the plugin asks its host from then on, it asks with that identity",
     needs: ["control.identity"],
     async check({ host }) {
@@ -128,6 +139,7 @@ export const controlRules: readonly Rule<PluginUnderTest>[] = [
   },
   {
     id: "control.shutdown",
+    section: "The two deployment models",
     expects: "Shutdown of its host is acknowledged, and then the plugin ends",
     mayLack: true,
     async check(plugin) {

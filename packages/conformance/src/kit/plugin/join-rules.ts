@@ -28,6 +28,7 @@ const registered = ["join.register"];
 export const joinRules: readonly Rule<JoiningPlugin>[] = [
   {
     id: "join.handshake",
+    section: "The two deployment models",
     expects: "the plugin shakes hands with the host of HOST_URL",
     async check({ host, signal }) {
       await host.first(isHandshake, signal);
@@ -35,6 +36,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.cookie",
+    section: "Defaults",
     expects: "its handshake has the magic cookie of the protocol",
     needs: joined,
     async check(plugin) {
@@ -45,6 +47,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.versions",
+    section: "Defaults",
     expects: "its handshake has core_protocol_version 1 and an app_protocol_version",
     needs: joined,
     async check(plugin) {
@@ -55,6 +58,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.self-id",
+    section: "Limits",
     expects: "its handshake has a self_id that keeps the limits of names",
     needs: joined,
     async check(plugin) {
@@ -63,6 +67,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.self-version",
+    section: "Limits",
     expects: "its self_version is free text of up to 64 bytes without NUL",
     needs: joined,
     async check(plugin) {
@@ -73,6 +78,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.client-metadata",
+    section: "Limits",
     expects: "its client_metadata keeps the limits of metadata",
     needs: joined,
     async check(plugin) {
@@ -81,6 +87,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.register",
+    section: "The two deployment models",
     expects: "the plugin registers a service",
     needs: joined,
     async check({ host, signal }) {
@@ -89,6 +96,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.identity",
+    section: "HTTP beside the RPCs",
     expects: "each of its calls shows the identity of its handshake: X-Plugin-Runtime-ID and Authorization: Bearer",
     needs: registered,
     async check({ host }) {
@@ -100,6 +108,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.service-type",
+    section: "Limits",
     expects: "service_type keeps the limits of names",
     needs: registered,
     async check({ host }) {
@@ -110,6 +119,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.version",
+    section: "Limits",
     expects: "the version of each registration is semver without build metadata",
     needs: registered,
     async check({ host }) {
@@ -120,6 +130,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.endpoint-path",
+    section: "Limits",
     expects: "endpoint_path begins and ends with / and keeps its limits",
     needs: registered,
     async check({ host }) {
@@ -130,6 +141,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.metadata",
+    section: "Limits",
     expects: "the metadata of each registration keeps its limits",
     needs: registered,
     async check({ host }) {
@@ -138,6 +150,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.base-url",
+    section: "HTTP beside the RPCs",
     expects: "metadata has a base_url: http or https, without user, query and fragment",
     needs: registered,
     mayLack: true,
@@ -151,6 +164,7 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   },
   {
     id: "join.reachable",
+    section: "HTTP beside the RPCs",
     expects: "the plugin can be reached at its base_url",
     needs: ["join.base-url"],
     async check({ host, signal }) {

@@ -3,8 +3,8 @@ import type { RuleResult, RuleStatus } from "./run-rules.ts";
 const widest = "NOT-SERVED".length;
 
 /** One line for one rule. */
-export function resultLine({ id, status, expected, seen }: RuleResult): string {
-  const line = `${status.padEnd(widest)}  ${id}: ${expected}`;
+export function resultLine({ id, section, status, expected, seen }: RuleResult): string {
+  const line = `${status.padEnd(widest)}  ${id}: ${expected} [${section}]`;
   return oneLine(seen === "" ? line : `${line}; seen: ${seen}`);
 }
 

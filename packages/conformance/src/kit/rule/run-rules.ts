@@ -1,12 +1,13 @@
 import type { Clock } from "@cpg/resilience";
 import { BrokenRule, NotApplicable, NotServed } from "./finding.ts";
-import type { Rule } from "./rule.ts";
+import type { Rule, Section } from "./rule.ts";
 import { withinTime } from "./within-time.ts";
 
 export type RuleStatus = "PASS" | "FAIL" | "SKIP" | "NOT-SERVED";
 
 export interface RuleResult {
   readonly id: string;
+  readonly section: Section;
   readonly status: RuleStatus;
   readonly expected: string;
   /** Empty when it passed. */
@@ -36,17 +37,18 @@ export async function runRules<Subject>(options: RunRulesOptions<Subject>): Prom
   const results: RuleResult[] = [];
 
   const look = async (rule: Rule<Subject>): Promise<RuleResult> => {
-    const { id, expects: expected } = rule;
+    const { id, section, expects: expected } = rule;
     const lacking = rule.needs?.filter((need) => !passed.has(need)) ?? [];
-    if (lacking.length > 0) return { id, status: "SKIP", expected, seen: `needs ${lacking.join(", ")}` };
+    if (lacking.length > 0) return { id, section, status: "SKIP", expected, seen: `needs ${lacking.join(", ")}` };
     const leftMs = totalTimeoutMs - (clock.monotonic() - startedMs);
-    if (leftMs <= 0) return { id, status: "FAIL", expected, seen: `not looked at within ${totalTimeoutMs} ms in all` };
+    if (leftMs <= 0)
+      return { id, section, status: "FAIL", expected, seen: `not looked at within ${totalTimeoutMs} ms in all` };
     const boundMs = Math.min(ruleTimeoutMs, leftMs);
     try {
       await withinTime(clock, boundMs, (signal) => rule.check(options.subjectFor(signal)));
-      return { id, status: "PASS", expected, seen: "" };
+      return { id, section, status: "PASS", expected, seen: "" };
     } catch (reason) {
-      return { id, expected, ...judge(rule, strict, reason) };
+      return { id, section, expected, ...judge(rule, strict, reason) };
     }
   };
 

@@ -20,6 +20,7 @@ export function mayLackFormat({ protocol, http }: RpcFormat): boolean {
 /** Every RPC over each protocol, codec and version of HTTP; shown by a handshake that works and one that does not. */
 export const formatRules: readonly Rule<ServerUnderTest>[] = formats.map((format) => ({
   id: `rpc.${format.protocol}-${format.codec}-http${format.http.charAt(0)}`,
+  section: "Wire protocol",
   expects: `a handshake and its error are answered in ${formatName(format)}`,
   needs: ["handshake.versions"],
   mayLack: mayLackFormat(format),

@@ -12,6 +12,7 @@ const farVersion = 2_147_483_647;
 export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   {
     id: "handshake.versions",
+    section: "Defaults",
     expects: "a handshake with core version 1 and app version 1 is answered with both",
     async check(server) {
       const { coreProtocolVersion, appProtocolVersion } = expectOk("handshake", await shakeHands(server));
@@ -21,6 +22,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.anonymous",
+    section: "Errors",
     expects: "a handshake without self_id is no error and brings no identity",
     needs: ["handshake.versions"],
     async check(server) {
@@ -31,6 +33,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.cookie-key",
+    section: "Errors",
     expects: "another magic_cookie_key is invalid_argument",
     needs: ["handshake.versions"],
     async check(server) {
@@ -40,6 +43,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.cookie-value",
+    section: "Errors",
     expects: "another magic_cookie_value is invalid_argument",
     needs: ["handshake.versions"],
     async check(server) {
@@ -49,6 +53,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.core-version",
+    section: "Errors",
     expects: "core_protocol_version 2 is invalid_argument",
     needs: ["handshake.versions"],
     async check(server) {
@@ -57,6 +62,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.app-version",
+    section: "Errors",
     expects: "an app_protocol_version that is not supported is failed_precondition",
     needs: ["handshake.versions"],
     async check(server) {
@@ -66,6 +72,7 @@ export const handshakeRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "handshake.lacking-plugin",
+    section: "Errors",
     expects: "a requested plugin that is lacking is no error but left out",
     needs: ["handshake.versions"],
     async check(server) {

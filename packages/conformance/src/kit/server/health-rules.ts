@@ -12,6 +12,7 @@ import type { ServerUnderTest } from "./server-under-test.ts";
 export const healthRules: readonly Rule<ServerUnderTest>[] = [
   {
     id: "health.check",
+    section: "Services",
     expects: "HealthService.Check of the whole server says SERVING or NOT_SERVING",
     mayLack: true,
     async check(server) {
@@ -21,6 +22,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "health.unknown",
+    section: "Services",
     expects: "HealthService.Check of a name that nobody has is not_found",
     mayLack: true,
     needs: ["health.check"],
@@ -31,6 +33,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "health.watch",
+    section: "Services",
     expects: "HealthService.Watch begins with the present status, that of Check",
     mayLack: true,
     needs: ["health.check"],
@@ -40,6 +43,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "health.watch-unknown",
+    section: "Messages",
     expects: "HealthService.Watch of a name that nobody has begins with SERVICE_UNKNOWN",
     level: "ours",
     mayLack: true,
@@ -50,6 +54,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "http.healthz",
+    section: "HTTP beside the RPCs",
     expects: "GET /healthz is 200 while the process lives",
     mayLack: true,
     async check(server) {
@@ -58,6 +63,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "http.readyz",
+    section: "HTTP beside the RPCs",
     expects: "GET /readyz is 200 when the health service says SERVING, else 503",
     mayLack: true,
     async check(server) {
@@ -69,6 +75,7 @@ export const healthRules: readonly Rule<ServerUnderTest>[] = [
   },
   {
     id: "http.health",
+    section: "HTTP beside the RPCs",
     expects: "GET /health is answered as GET /readyz",
     mayLack: true,
     needs: ["http.readyz"],

@@ -12,6 +12,7 @@ import { provided } from "./route-rules.ts";
 export const anyProviderRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "any.announced",
+    section: "HTTP beside the RPCs",
     expects: `server_metadata["${announcesAnyProvider}"] of the handshake is "1"`,
     mayLack: true,
     needs: ["handshake.versions"],
@@ -24,6 +25,7 @@ export const anyProviderRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "any.call",
+    section: "HTTP beside the RPCs",
     expects: "/services/{type}/-/{rest} goes to a provider that the host chooses",
     needs: ["any.announced", "route.call"],
     async check(host) {
@@ -34,6 +36,7 @@ export const anyProviderRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "any.unknown",
+    section: "Errors",
     expects: "/services/{type}/-/{rest} of a type that nobody provides is 404",
     needs: ["any.announced", "route.call"],
     async check(host) {

@@ -25,6 +25,7 @@ const granted = ["capability.request"];
 export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "capability.advertised",
+    section: "HTTP beside the RPCs",
     expects: "each of the host_capabilities has a type, a semver version and an absolute URL",
     needs: ["handshake.identity"],
     async check(host) {
@@ -37,6 +38,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.request",
+    section: "Messages",
     expects: "RequestCapability gives a grant: grant_id, bearer_token, the type and its version",
     needs,
     async check(host) {
@@ -50,6 +52,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.broker-path",
+    section: "HTTP beside the RPCs",
     expects: "RequestCapability is served below /broker/, too",
     needs: granted,
     async check(host) {
@@ -60,6 +63,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.grant-url",
+    section: "HTTP beside the RPCs",
     expects: "endpoint_url of a grant is absolute and ends with /capabilities/{type}/{grant_id}",
     needs: granted,
     async check(host) {
@@ -71,6 +75,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.identity",
+    section: "Where we are stricter than the Go implementation",
     expects: "RequestCapability without an identity, or with a wrong token, is unauthenticated",
     level: "ours",
     needs: granted,
@@ -84,6 +89,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.unknown",
+    section: "Errors",
     expects: "RequestCapability of a type that is not lent is not_found",
     needs: granted,
     async check(host) {
@@ -93,6 +99,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.min-version",
+    section: "Where we are stricter than the Go implementation",
     expects: "min_version is honoured: its own version is granted, one that is too new is not_found",
     level: "ours",
     needs: granted,
@@ -105,6 +112,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.token",
+    section: "Errors",
     expects: "a call of a grant without its bearer token, or with another, is 401",
     needs: granted,
     async check(host) {
@@ -115,6 +123,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.unknown-grant",
+    section: "Errors",
     expects: "a call of an unknown grant is 404",
     needs: granted,
     async check(host) {
@@ -126,6 +135,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.malformed",
+    section: "Errors",
     expects: "a path below /capabilities without a type and a grant is 400",
     needs: granted,
     async check(host) {
@@ -139,6 +149,7 @@ export const capabilityRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "capability.logger",
+    section: "Services",
     expects: "Logger.Log of a granted logger is served below endpoint_url",
     needs: granted,
     async check(host) {

@@ -18,6 +18,7 @@ interface VersionCase {
 export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "discover.endpoint",
+    section: "HTTP beside the RPCs",
     expects: "DiscoverService tells provider_id, version, metadata and /services/{type}/{provider-id}",
     needs,
     async check(host) {
@@ -33,6 +34,7 @@ export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "discover.single",
+    section: "Messages",
     expects: "single_provider is true with one provider of a type",
     needs,
     async check(host) {
@@ -44,6 +46,7 @@ export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "discover.several",
+    section: "Messages",
     expects: "several plugins may provide one type; single_provider is false then",
     needs,
     async check(host) {
@@ -57,6 +60,7 @@ export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "discover.unknown",
+    section: "Errors",
     expects: "a type that nobody provides is not_found",
     needs,
     async check(host) {
@@ -66,6 +70,7 @@ export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "discover.type-form",
+    section: "Limits",
     expects: "a service_type that keeps not to its limits is invalid_argument",
     needs,
     async check(host) {
@@ -93,6 +98,7 @@ export const discoveryRules: readonly Rule<HostUnderTest>[] = [
   }),
   {
     id: "discover.min-version-form",
+    section: "Limits",
     expects: "a min_version that is a range, no semver or longer than 64 bytes is invalid_argument",
     needs,
     async check(host) {
@@ -114,6 +120,7 @@ function versions(
 ): Rule<HostUnderTest> {
   return {
     id,
+    section: level === "ours" ? "Where we are stricter than the Go implementation" : "Limits",
     expects,
     level,
     needs,

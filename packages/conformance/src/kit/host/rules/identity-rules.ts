@@ -21,12 +21,14 @@ const needs = ["handshake.identity"];
 export const namedHandshakeRules: readonly HostRule[] = [
   {
     id: "handshake.identity",
+    section: "The two deployment models",
     expects: "a handshake with self_id brings a runtime_id and a runtime_token",
     needs: ["handshake.versions"],
     check: async (host) => void (await pluginOf(host, "caller")),
   },
   {
     id: "handshake.runtime-id",
+    section: "Defaults",
     expects: "a runtime id is the self_id in lower case, a dash and a suffix",
     needs,
     async check(host) {
@@ -36,6 +38,7 @@ export const namedHandshakeRules: readonly HostRule[] = [
   },
   {
     id: "handshake.unique",
+    section: "Defaults",
     expects: "two handshakes of one self_id get two ids and two tokens",
     needs,
     async check(host) {
@@ -47,6 +50,7 @@ export const namedHandshakeRules: readonly HostRule[] = [
   },
   {
     id: "handshake.suffix",
+    section: "Where we are stricter than the Go implementation",
     expects: `the random suffix of a runtime id is long enough never to collide: ${minSuffix} characters or more`,
     level: "ours",
     needs: ["handshake.runtime-id"],
@@ -91,6 +95,7 @@ function limits(
 ): HostRule {
   return {
     id,
+    section: "Limits",
     expects,
     needs,
     async check(host) {
@@ -143,18 +148,21 @@ const unknownToken = "k".repeat(43);
 export const identityRules: readonly HostRule[] = [
   {
     id: "identity.missing",
+    section: "Errors",
     expects: "every RPC of the host without credentials is unauthenticated, 401",
     needs,
     check: (host) => expectStrangers(host, {}),
   },
   {
     id: "identity.unknown",
+    section: "Errors",
     expects: "every RPC of the host with an unknown runtime id is unauthenticated, 401",
     needs,
     check: (host) => expectStrangers(host, credentialHeaders({ runtimeId: randomName("kit"), token: unknownToken })),
   },
   {
     id: "identity.wrong-token",
+    section: "Where we are stricter than the Go implementation",
     expects: "every RPC of the host with a wrong token is unauthenticated, 401",
     level: "ours",
     needs,
@@ -164,6 +172,7 @@ export const identityRules: readonly HostRule[] = [
   },
   {
     id: "identity.other-token",
+    section: "Where we are stricter than the Go implementation",
     expects: "every RPC of the host with the token of another plugin is unauthenticated, 401",
     level: "ours",
     needs,
@@ -175,6 +184,7 @@ export const identityRules: readonly HostRule[] = [
   },
   {
     id: "identity.id-only",
+    section: "Where we are stricter than the Go implementation",
     expects: "every RPC of the host with a runtime id alone is unauthenticated, 401",
     level: "ours",
     needs,

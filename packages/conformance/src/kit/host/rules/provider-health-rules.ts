@@ -14,6 +14,7 @@ const needs = ["route.call"];
 export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "health-report.accepted",
+    section: "Services",
     expects: "ReportHealth of HEALTHY, DEGRADED and UNHEALTHY is accepted",
     needs: ["handshake.identity"],
     async check(host) {
@@ -23,6 +24,7 @@ export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "health-report.unhealthy",
+    section: "Errors",
     expects: "a provider that reports UNHEALTHY gets no calls: 503",
     needs,
     async check(host) {
@@ -33,6 +35,7 @@ export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "health-report.recovered",
+    section: "Services",
     expects: "a provider that reports HEALTHY again gets calls again",
     needs,
     async check(host) {
@@ -44,6 +47,7 @@ export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "health-report.degraded",
+    section: "Services",
     expects: "a provider that reports DEGRADED is still called",
     needs,
     async check(host) {
@@ -54,6 +58,7 @@ export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "probe.no-opinion",
+    section: "Services",
     expects: "a provider that does not serve PluginControl.GetHealth is called all the same",
     needs,
     async check(host) {
@@ -69,6 +74,7 @@ export const providerHealthRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "probe.unhealthy",
+    section: "Services",
     expects: "a provider whose GetHealth answers UNHEALTHY gets no calls soon: 503",
     level: "ours",
     needs,

@@ -22,6 +22,7 @@ const needs = ["register.accepted"];
 export const registrationRules: readonly HostRule[] = [
   {
     id: "register.accepted",
+    section: "Services",
     expects: "RegisterService answers with a registration_id, and the service can be discovered",
     needs: ["handshake.identity"],
     async check(host) {
@@ -95,6 +96,7 @@ export const registrationRules: readonly HostRule[] = [
   metadataLimits("register.nul", "NUL is refused", { accepts: [{ k: "" }], refuses: [{ k: "a\u0000b" }] }),
   {
     id: "register.names-field",
+    section: "Limits",
     expects: "a refusal names the field that breaks the rule",
     needs,
     async check(host) {
@@ -107,6 +109,7 @@ export const registrationRules: readonly HostRule[] = [
   },
   {
     id: "register.base-url",
+    section: "Where we are stricter than the Go implementation",
     expects: "a base_url that is no plain http(s) URL is refused: invalid_argument or permission_denied",
     level: "ours",
     needs,
@@ -122,6 +125,7 @@ export const registrationRules: readonly HostRule[] = [
   },
   {
     id: "unregister.own",
+    section: "Services",
     expects: "a plugin takes its own registration back, and it is not discovered any more",
     needs,
     async check(host) {
@@ -133,6 +137,7 @@ export const registrationRules: readonly HostRule[] = [
   },
   {
     id: "unregister.others",
+    section: "Where we are stricter than the Go implementation",
     expects: "the registration of another plugin is permission_denied, and stays",
     level: "ours",
     needs,
@@ -147,6 +152,7 @@ export const registrationRules: readonly HostRule[] = [
   },
   {
     id: "unregister.unknown",
+    section: "Errors",
     expects: "an unknown registration_id is not_found",
     needs,
     async check(host) {
@@ -164,6 +170,7 @@ interface Boundary<T> {
 function limits(id: string, expects: string, { accepts, refuses }: Boundary<RegistrationFields>): HostRule {
   return {
     id,
+    section: "Limits",
     expects,
     needs,
     async check(host) {
@@ -185,6 +192,7 @@ function limits(id: string, expects: string, { accepts, refuses }: Boundary<Regi
 function metadataLimits(id: string, expects: string, { accepts, refuses }: Boundary<Metadata>): HostRule {
   return {
     id,
+    section: "Limits",
     expects,
     needs,
     check(host) {

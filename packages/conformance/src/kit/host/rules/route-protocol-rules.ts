@@ -24,6 +24,7 @@ export const routeProtocolRules: readonly Rule<HostUnderTest>[] = [
   unaryError({ protocol: "grpc", codec: "proto", http: "2" }),
   {
     id: "route.error-connect-stream",
+    section: "Where we are stricter than the Go implementation",
     expects: "the host's own error reaches a streaming call of Connect in the last frame of the stream",
     level: "ours",
     needs,
@@ -40,6 +41,7 @@ export const routeProtocolRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.grpc-trailers",
+    section: "Where we are stricter than the Go implementation",
     expects: "trailers of a gRPC call over HTTP/2 are passed back",
     level: "ours",
     needs,
@@ -56,6 +58,7 @@ export const routeProtocolRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.stream-answer",
+    section: "Where we are stricter than the Go implementation",
     expects: "the bytes of an answer pass while the provider still answers",
     level: "ours",
     needs,
@@ -70,6 +73,7 @@ export const routeProtocolRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.stream-both",
+    section: "Where we are stricter than the Go implementation",
     expects: "a routed call over HTTP/2 streams in both directions",
     level: "ours",
     needs,
@@ -90,6 +94,7 @@ export const routeProtocolRules: readonly Rule<HostUnderTest>[] = [
 function unaryError(format: RpcFormat): Rule<HostUnderTest> {
   return {
     id: `route.error-${format.protocol}`,
+    section: "Where we are stricter than the Go implementation",
     expects: `the host's own error has the form of the caller's protocol: ${formatName(format)}`,
     level: "ours",
     needs,

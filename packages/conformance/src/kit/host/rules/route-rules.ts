@@ -14,6 +14,7 @@ const forged = "kit-forged-0123456789abcdef";
 export const routeRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "route.call",
+    section: "HTTP beside the RPCs",
     expects: "/services/{type}/{provider-id}/{rest} goes to {base_url}{endpoint_path}{rest}",
     needs: ["register.accepted"],
     async check(host) {
@@ -23,6 +24,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.methods",
+    section: "HTTP beside the RPCs",
     expects: "every HTTP method is passed on",
     needs,
     async check(host) {
@@ -34,6 +36,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.query",
+    section: "HTTP beside the RPCs",
     expects: "the query string is kept as it is",
     needs,
     async check(host) {
@@ -44,6 +47,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.body",
+    section: "HTTP beside the RPCs",
     expects: "the bytes of a request are passed on as they are",
     needs,
     async check(host) {
@@ -57,6 +61,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.answer",
+    section: "HTTP beside the RPCs",
     expects: "status, headers and bytes of the answer are passed back as they are",
     needs,
     async check(host) {
@@ -68,6 +73,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.credentials",
+    section: "HTTP beside the RPCs",
     expects: "X-Plugin-Runtime-ID and Authorization are removed before a call is passed on",
     needs,
     async check(host) {
@@ -78,6 +84,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.caller-id",
+    section: "HTTP beside the RPCs",
     expects: "the provider gets the verified caller in X-Plugin-Caller-ID",
     level: "ours",
     needs,
@@ -88,6 +95,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.caller-id-forged",
+    section: "HTTP beside the RPCs",
     expects: "an X-Plugin-Caller-ID that a caller sends does not reach the provider",
     level: "ours",
     needs,
@@ -99,6 +107,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.unauthenticated",
+    section: "Errors",
     expects: "a routed call without credentials, or with an unknown runtime id, is 401",
     needs,
     async check(host) {
@@ -111,6 +120,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.wrong-token",
+    section: "Where we are stricter than the Go implementation",
     expects: "a routed call with a wrong token is 401",
     level: "ours",
     needs,
@@ -122,6 +132,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.unknown",
+    section: "Errors",
     expects: "a routed call to an unknown type or provider is 404",
     needs,
     async check(host) {
@@ -138,6 +149,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.malformed",
+    section: "Errors",
     expects: "a path below /services without a type and a provider is 400",
     needs,
     async check(host) {
@@ -149,6 +161,7 @@ export const routeRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "route.unreachable",
+    section: "Errors",
     expects: "a routed call to a provider that cannot be reached is 502, or 503 once the host has found it dead",
     needs,
     async check(host) {

@@ -15,6 +15,7 @@ const needs = ["watch.snapshot", "watch.unprovided"];
 export const watchRules: readonly Rule<HostUnderTest>[] = [
   {
     id: "watch.snapshot",
+    section: "Services",
     expects: "a watch begins with the present state: AVAILABLE, with the endpoint of a provider",
     needs: ["register.accepted"],
     async check(host) {
@@ -30,6 +31,7 @@ export const watchRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "watch.unprovided",
+    section: "Services",
     expects: "a watch of a type that nobody provides begins with UNAVAILABLE",
     needs: ["register.accepted"],
     async check(host) {
@@ -42,6 +44,7 @@ export const watchRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "watch.appears",
+    section: "Services",
     expects: "a watch tells that a provider has registered: AVAILABLE, with its endpoint",
     needs,
     async check(host) {
@@ -58,6 +61,7 @@ export const watchRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "watch.goes",
+    section: "Services",
     expects: "a watch tells that the last provider has unregistered: UNAVAILABLE",
     needs,
     async check(host) {
@@ -80,6 +84,7 @@ export const watchRules: readonly Rule<HostUnderTest>[] = [
   healthChange("watch.degraded", "a watch tells that the provider reports DEGRADED", HealthState.DEGRADED, DEGRADED),
   {
     id: "watch.death",
+    section: "Where we are stricter than the Go implementation",
     expects: "a watch tells that the provider has died, soon: UNAVAILABLE",
     level: "ours",
     needs,
@@ -101,6 +106,7 @@ export const watchRules: readonly Rule<HostUnderTest>[] = [
   },
   {
     id: "watch.last-state",
+    section: "Where we are stricter than the Go implementation",
     expects: "after many changes a watch has told the last state",
     level: "ours",
     needs,
@@ -127,6 +133,7 @@ const changes = 20;
 function healthChange(id: string, expects: string, report: HealthState, state: ServiceState): Rule<HostUnderTest> {
   return {
     id,
+    section: "Where we are stricter than the Go implementation",
     expects: `${expects}: ${stateName(state)}`,
     level: "ours",
     needs,
