@@ -43,14 +43,6 @@ type CallNotes = { -readonly [Key in keyof RoutedCallRecord]: RoutedCallRecord[K
   cut(error: ConnectError): void;
 };
 
-/** Ends a call before its time, once. */
-function cutCall(notes: CallNotes, error: ConnectError): void {
-  if (notes.error !== undefined) return;
-  notes.error = error;
-  notes.code = codeName(error.code);
-  notes.cut(error);
-}
-
 /** @throws {ConnectError} `unavailable` for a plugin that is gone. */
 function open(call: () => DirectCall, target: RouteTarget): DirectCall {
   try {
@@ -60,6 +52,9 @@ function open(call: () => DirectCall, target: RouteTarget): DirectCall {
   }
 }
 
+/** How long the caller of a call that was cut may take to read that, in ms. */
+const cutMs = 5_000;
+
 /** A call is sent at most twice. */
 const maxAttempts = 2;
 
@@ -68,6 +63,20 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
   const { host, store, selector, health, forwarder, callers, directs, providerCalls, report } = options;
   const { controlTokenOf = () => undefined, onCall } = options;
   const { identities, clock, draining } = host;
+
+  /** Ends a call before its time, once. */
+  const cutCall = (exchange: Exchange, notes: CallNotes, error: ConnectError): void => {
+    if (notes.error !== undefined) return;
+    notes.error = error;
+    notes.code = codeName(error.code);
+    notes.cut(error);
+    const closed = new AbortController();
+    exchange.onClosed(() => closed.abort("it has ended"));
+    clock.sleep(cutMs, closed.signal).then(
+      () => exchange.destroy(), // whoever does not read his answer
+      () => {},
+    );
+  };
 
   const fail = (exchange: Exchange, notes: CallNotes, reason: unknown): void => {
     const error = reason instanceof ConnectError ? reason : new ConnectError("internal error", Code.Internal);
@@ -148,7 +157,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
       notes.method = to.method;
       notes.attempts++;
       const endFlight = selector.begin(providerId);
-      const endCall = providerCalls.begin(providerId, (error) => cutCall(notes, error));
+      const endCall = providerCalls.begin(providerId, (error) => cutCall(exchange, notes, error));
       try {
         if (upstream.kind === "direct") return await callDirect(call, to, upstream);
         const request = { upstream, method: exchange.method, path: to.upstreamPath, headers: headersTo(call, to) };
@@ -214,7 +223,7 @@ export function createCallRouting(options: CallRoutingOptions): (exchange: Excha
       const path = parseServicePath(exchange.target);
       notes.type = path.type;
       if (draining.aborted) throw routeError("host-draining", path);
-      endCall = callers.begin(identity, (error) => cutCall(notes, error));
+      endCall = callers.begin(identity, (error) => cutCall(exchange, notes, error));
       void run({ exchange, nodeExchange, identity, path, passed, notes }, finish);
     } catch (reason) {
       fail(exchange, notes, reason);

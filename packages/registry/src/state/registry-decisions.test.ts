@@ -56,12 +56,39 @@ const health = (providerId: string, value: ProviderHealth): RegistryCommand => (
 });
 const drain = (providerId: string): RegistryCommand => ({ type: "set-draining", providerId });
 
+const promote = (providerId: string): RegistryCommand => ({ type: "promote", providerId });
+const succeed = (oldProviderId: string, newProviderId: string): RegistryCommand => ({
+  type: "succeed",
+  oldProviderId,
+  newProviderId,
+});
+const waiting = provider("w", { standby: true });
+
 const a = provider("a");
 const full = ["x", "y"].flatMap((type) => [register(a, type), register(provider("b"), type)]);
 
 describe("decide", () => {
   it.each<[title: string, given: readonly RegistryCommand[], command: RegistryCommand, changes: readonly string[]]>([
     ["a new provider", [], register(a, "x"), ["provider-added a", "registered a/x"]],
+    ["promoting nobody", [], promote("w"), []],
+    ["promoting one that is on no standby", [register(a, "x")], promote("a"), []],
+    ["promoting one on standby", [register(waiting, "x")], promote("w"), ["provider-changed w"]],
+    ["promoting one twice", [register(waiting, "x"), promote("w")], promote("w"), []],
+    ["a successor that is not there", [register(a, "x")], succeed("a", "w"), []],
+    ["a successor of nobody", [register(waiting, "x")], succeed("a", "w"), []],
+    ["a successor of itself", [register(a, "x")], succeed("a", "a"), []],
+    [
+      "a successor",
+      [register(a, "x"), register(waiting, "x")],
+      succeed("a", "w"),
+      ["provider-changed w", "provider-changed a"],
+    ],
+    [
+      "a successor that has calls already",
+      [register(a, "x"), register(provider("b"), "x")],
+      succeed("a", "b"),
+      ["provider-changed a"],
+    ],
     ["another type of a known provider", [register(a, "x")], register(a, "y"), ["registered a/y"]],
     ["the same type with other facts", [register(a, "x")], register(a, "x", { version: "2.0.0" }), ["updated a/x"]],
     [

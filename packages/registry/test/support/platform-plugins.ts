@@ -16,6 +16,8 @@ export interface RelayOptions {
   readonly impl?: Partial<Relay> | undefined;
   /** Each server that it is, once it accepts calls. What it throws fails the launch. */
   readonly onStart?: ((server: PluginServer) => void | Promise<void>) | undefined;
+  /** Where it serves them. Default: the path of its service. */
+  readonly path?: string | undefined;
   /** Name that it gives itself. Default: its id. */
   readonly selfId?: string | undefined;
 }
@@ -23,12 +25,15 @@ export interface RelayOptions {
 type ManagedPlugin = Extract<PlatformPlugin, { plugins: object }>;
 
 /** A definition of a plugin that relays. */
-export function defineRelay(id: string, { version = "1.0.0", provides = [id], requires = [] }: RelayOptions = {}) {
+export function defineRelay(
+  id: string,
+  { version = "1.0.0", provides = [id], requires = [], path }: RelayOptions = {},
+) {
   return definePlugin({
     name: id,
     version,
     service: RelayService,
-    provides: provides.map((type) => ({ type, version })),
+    provides: provides.map((type) => ({ type, version, path })),
     requires: requires.map((text) => requirementOf(text)),
   });
 }

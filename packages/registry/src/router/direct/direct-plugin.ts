@@ -42,7 +42,7 @@ export interface DirectCall {
   readonly bytes: ByteCount;
   /** Resolves when the request is answered, or will never be. */
   readonly ended: Promise<DirectEnd>;
-  /** Ends the call: with this error if nothing was answered yet, else with a reset. */
+  /** Ends the call: with this error if nothing was answered yet, else as a stream ends, or with a reset. */
   cut(error: ConnectError): void;
 }
 
@@ -56,6 +56,8 @@ export interface DirectPlugin {
 
 interface CallNotes {
   error?: ConnectError;
+  /** Ends what is left of a stream. */
+  cut?: AbortController;
 }
 
 const notesKey: ContextKey<CallNotes | undefined> = createContextKey<CallNotes | undefined>(undefined, {
@@ -75,6 +77,12 @@ export function createDirectPlugin({ upstream, maxMessageBytes, onError }: Direc
           onError(error, context) {
             const noted = context.values.get(notesKey);
             if (noted !== undefined) noted.error = error;
+          },
+          cutOf(context) {
+            const noted = context.values.get(notesKey);
+            if (noted === undefined) return undefined;
+            noted.cut ??= new AbortController();
+            return noted.cut.signal;
           },
         });
       }
@@ -103,7 +111,7 @@ export function createDirectPlugin({ upstream, maxMessageBytes, onError }: Direc
         else response.once("close", end);
       });
       handler(request, response);
-      return { bytes, ended, cut: (error) => cutCall(request, response, error) };
+      return { bytes, ended, cut: (error) => cutCall(request, response, noted, error) };
     },
     close,
   };
@@ -115,8 +123,14 @@ function isAnswered(request: NodeServerRequest, response: NodeServerResponse): b
   return response.writableFinished && !reset;
 }
 
-function cutCall(request: NodeServerRequest, response: NodeServerResponse, error: ConnectError): void {
+function cutCall(
+  request: NodeServerRequest,
+  response: NodeServerResponse,
+  { cut }: CallNotes,
+  error: ConnectError,
+): void {
   if (!response.headersSent) answerError(request, response, error);
+  else if (cut !== undefined) cut.abort(error);
   else if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
   else response.destroy();
 }

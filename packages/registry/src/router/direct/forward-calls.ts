@@ -15,6 +15,8 @@ export interface ForwardedCalls {
   readonly transport: Transport;
   /** Hears what a call failed with, before its caller does. */
   onError(error: ConnectError, context: HandlerContext): void;
+  /** Ends a stream before its time, with the error that it aborts with. */
+  cutOf(context: HandlerContext): AbortSignal | undefined;
 }
 
 /**
@@ -25,7 +27,7 @@ export function forwardCalls(router: ConnectRouter, service: DescService, calls:
   for (const method of service.methods) forwardMethod(router, method, calls);
 }
 
-function forwardMethod(router: ConnectRouter, method: DescMethod, { transport, onError }: ForwardedCalls): void {
+function forwardMethod(router: ConnectRouter, method: DescMethod, { transport, onError, cutOf }: ForwardedCalls): void {
   const failed = (reason: unknown, context: HandlerContext): ConnectError => {
     const error = ConnectError.from(reason);
     onError(error, context);
@@ -33,7 +35,9 @@ function forwardMethod(router: ConnectRouter, method: DescMethod, { transport, o
   };
   async function* answers(messages: AsyncIterable<Message>, context: HandlerContext): AsyncGenerator<Message> {
     try {
-      const { signal, timeoutMs, header } = passedOptions(context);
+      const { signal: ended, timeoutMs, header } = passedOptions(context);
+      const cut = cutOf(context);
+      const signal = cut === undefined ? ended : AbortSignal.any([ended, cut]);
       const response = await transport.stream(method as DescMethodStreaming, signal, timeoutMs, header, messages);
       mergeNonProtocolHeaders(context.responseHeader, response.header);
       yield* response.message;

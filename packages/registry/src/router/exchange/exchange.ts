@@ -24,7 +24,8 @@ export interface Exchange {
   /** Calls the listener once, when the answer is sent or never will be. At once if that is so already. */
   onClosed(listener: (end: ExchangeEnd) => void): void;
   /**
-   * Answers with an error of the host's own, in the protocol that the caller speaks; if the answer has begun, resets it.
+   * Answers with an error of the host's own, in the protocol that the caller speaks. An answer that has begun ends with it
+   * if it is one of envelopes and one more fits; any other is reset.
    * A call that is being forwarded ends. Does nothing after the end. What is left of the request's body is not waited for.
    * @param httpStatus in place of that of the error's code, where each error has an HTTP status of its own: unary calls of
    * Connect and plain HTTP.

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ConnectError } from "@connectrpc/connect";
 import { encodeError, endUnreadRequest, peerOf } from "@cpg/core/extension";
 import { headerObject } from "../headers/header-object.ts";
 import { withLowerNames } from "../headers/header-value.ts";
 import { addTrailers, http1Head } from "../headers/http1-headers.ts";
+import { EnvelopeFollower, errorEnvelope, isEnveloped } from "./begun-answer.ts";
 import type { CallerEvents, CallerStream } from "./caller-stream.ts";
 import { createClosing } from "./closing.ts";
 import type { Exchange } from "./exchange.ts";
@@ -22,6 +24,8 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
   let reading = false;
   let replaying = false;
   let flushing = false;
+  /** Of an answer that consists of envelopes. */
+  let envelopes: EnvelopeFollower | undefined;
 
   const settle = (): void => {
     const carrying = events;
@@ -56,6 +60,18 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     if (request.complete) return;
     request.off("data", onData);
     endUnreadRequest(request, response);
+  };
+  /** False: the error does not fit behind what was sent. */
+  const failBegun = (error: ConnectError): boolean => {
+    if (response.writableEnded || envelopes?.isBetween !== true) return false;
+    const { body, trailers } = errorEnvelope(contentType, error);
+    if (body === undefined || trailers.length > 0) return false;
+    const carrying = events;
+    events = undefined;
+    endUnread();
+    response.end(body);
+    carrying?.onClosed("aborted");
+    return true;
   };
   const cut = (): void => {
     socket.destroy();
@@ -96,6 +112,10 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     },
     respond(status, answered, body) {
       const { headers: fitting } = http1Head(answered, body, request.httpVersion !== "1.0");
+      const shown = headerObject(answered);
+      // One that told its length can take nothing more.
+      const isOpen = shown["content-length"] === undefined && isEnveloped(String(shown["content-type"] ?? ""));
+      if (isOpen && isEnveloped(contentType)) envelopes = new EnvelopeFollower();
       response.writeHead(status, fitting);
       if (body === "none") {
         response.end();
@@ -107,6 +127,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     write(chunk) {
       flushing = false;
       responseBytes += chunk.length;
+      envelopes?.pass(chunk);
       if (response.write(chunk)) return true;
       response.once("drain", () => events?.onDrain());
       return false;
@@ -154,7 +175,7 @@ export function createHttp1Exchange(request: IncomingMessage, response: ServerRe
     fail(error, httpStatus) {
       if (closing.end !== undefined) return;
       if (response.headersSent) {
-        cut();
+        if (!failBegun(error)) cut();
         return;
       }
       const carrying = events;

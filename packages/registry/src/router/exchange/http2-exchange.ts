@@ -3,6 +3,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { encodeError, peerOf } from "@cpg/core/extension";
 import type { Peer } from "@cpg/resilience";
 import { headerObject } from "../headers/header-object.ts";
+import { EnvelopeFollower, errorEnvelope, isEnveloped } from "./begun-answer.ts";
 import type { BodyForm, CallerEvents, CallerStream } from "./caller-stream.ts";
 import { EndOfStream } from "./end-of-stream.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
@@ -57,6 +58,8 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
   #listeners: ((end: ExchangeEnd) => void)[] | undefined;
   #requestTrailers = noTrailers;
   #answerTrailers = noTrailers;
+  /** Of an answer that consists of envelopes. */
+  #envelopes: EnvelopeFollower | undefined;
   #reading = false;
   #replaying = false;
   #trailed = false;
@@ -93,7 +96,7 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
     if (this.#closed !== undefined) return;
     const stream = this.#stream;
     if (stream.headersSent || stream.closed) {
-      this.reset(NGHTTP2_CANCEL);
+      if (!this.#failBegun(error)) this.reset(NGHTTP2_CANCEL);
       return;
     }
     const carrying = this.#events;
@@ -108,6 +111,23 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
     if (!ends) stream.end(body);
     this.stop();
     carrying?.onClosed("aborted");
+  }
+
+  /** False: the error does not fit behind what was sent. */
+  #failBegun(error: ConnectError): boolean {
+    const stream = this.#stream;
+    if (stream.closed || this.#answerEnded || this.#envelopes?.isBetween !== true) return false;
+    const { body, trailers } = errorEnvelope(this.contentType, error);
+    if (trailers.length > 0 && !this.#trailed) return false;
+    const carrying = this.#events;
+    this.#events = undefined;
+    this.#answerTrailers = trailers;
+    this.#answerEnded = true;
+    if (body === undefined) stream.end();
+    else stream.end(body);
+    this.stop();
+    carrying?.onClosed("aborted");
+    return true;
   }
 
   destroy(): void {
@@ -159,6 +179,9 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
     const stream = this.#stream;
     const answer = headerObject(headers);
     answer[":status"] = String(status);
+    if (isEnveloped(this.contentType) && isEnveloped(String(answer["content-type"] ?? ""))) {
+      this.#envelopes = new EnvelopeFollower();
+    }
     if (body === "trailed") {
       this.#trailed = true;
       stream.on("wantTrailers", onWantTrailers);
@@ -171,6 +194,7 @@ class Http2Exchange implements Exchange, CallerStream, StreamOwner {
 
   write(chunk: Buffer): boolean {
     this.responseBytes += chunk.length;
+    this.#envelopes?.pass(chunk);
     if (this.#stream.write(chunk)) return true;
     this.#stream.once("drain", onDrain);
     return false;
