@@ -28,8 +28,8 @@ const joins = (twist: Twist, place: PluginServer) => (hostUrl: string) => {
 };
 
 const failedOf = (results: readonly RuleResult[]) =>
-  results.filter(({ status }) => status === "FAIL").map(({ id }) => id);
-const summary = (count: number): string => `${count} of ${count} rules passed, 0 failed, 0 skipped, 0 not served`;
+  results.filter(({ status }) => status === "FAILED").map(({ id }) => id);
+const summary = (count: number): string => `${count} of ${count} rules ok, 0 failed, 0 skipped`;
 
 describe("a plugin of ours that a host manages", () => {
   it("keeps every rule, as the command tells", async () => {
@@ -37,7 +37,7 @@ describe("a plugin of ours that a host manages", () => {
     const args = ["--endpoint", ended.endpoint, "--control-token", controlToken, "--strict", "--shutdown"];
     const { code, output } = await runKit("plugin.ts", args);
     const lines = output.trimEnd().split("\n");
-    expect(lines.slice(0, -1).filter((line) => !line.startsWith("PASS "))).toEqual([]);
+    expect(lines.slice(0, -1).filter((line) => !line.startsWith("ok "))).toEqual([]);
     expect(lines.at(-1)).toBe(summary(pluginRules.length));
     expect(code).toBe(0);
     await ended.closed;
@@ -46,7 +46,7 @@ describe("a plugin of ours that a host manages", () => {
   it("is not ended unasked, and what needs proof is skipped without one", async () => {
     const results = await checkPlugin({ endpoint: plugin.endpoint, strict: true, only: ["control"] });
     expect(failedOf(results)).toEqual([]);
-    const skipped = results.filter(({ status }) => status === "SKIP").map(({ id }) => id);
+    const skipped = results.filter(({ status }) => status === "skipped").map(({ id }) => id);
     expect(skipped).toEqual([
       "control.guarded-identity",
       "control.guarded-shutdown",
@@ -74,7 +74,7 @@ describe("a broken plugin that a host manages", () => {
       ruleTimeoutMs: 20_000,
     });
     expect(failedOf(results)).toEqual([id]);
-    expect(results.filter(({ status }) => status !== "PASS").map((result) => result.id)).toEqual([id]);
+    expect(results.filter(({ status }) => status !== "ok").map((result) => result.id)).toEqual([id]);
     if (good !== plugin) await good.close();
   });
 });
@@ -118,22 +118,22 @@ describe("a broken plugin that joins a host", () => {
 
   it("keeps them all when nothing is wrong", async () => {
     const results = await checkJoiningPlugin({ strict: true, onReady: joins({}, place), ruleTimeoutMs: 20_000 });
-    expect(results.filter(({ status }) => status !== "PASS")).toEqual([]);
+    expect(results.filter(({ status }) => status !== "ok")).toEqual([]);
   });
 
   it.concurrent.each(Object.entries(joinBreakages))("fails %s, and no other rule", async (id, twist) => {
     const onReady = joins(twist, place);
     const ruleTimeoutMs = id === "join.handshake" || id === "join.register" ? 4_000 : 20_000;
     const results = await checkJoiningPlugin({ strict: true, only: [id], onReady, ruleTimeoutMs });
-    expect(results.filter(({ status }) => status !== "PASS").map((result) => result.id)).toEqual([id]);
+    expect(results.filter(({ status }) => status !== "ok").map((result) => result.id)).toEqual([id]);
     expect(failedOf(results)).toEqual([id]);
   });
 });
 
 describe("the command", () => {
   it.each([
-    { args: [], says: "give either --endpoint or --join" },
-    { args: ["--endpoint", "http://127.0.0.1:1", "--join"], says: "give either --endpoint or --join" },
+    { args: [], says: "--endpoint or --join is needed, and not both" },
+    { args: ["--endpoint", "http://127.0.0.1:1", "--join"], says: "--endpoint or --join is needed, and not both" },
     { args: ["--join", "--join-port", "99999"], says: "--join-port must be a port" },
   ])("called with $args says what is wrong, and ends with 2", async ({ args, says }) => {
     const { code, errors } = await runKit("plugin.ts", args);

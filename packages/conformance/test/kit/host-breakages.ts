@@ -96,6 +96,7 @@ const given = new Map<string, string>();
 
 /** What breaks each rule of a host, and no other but those that need it. */
 export const hostBreakages: Readonly<Record<string, Breakage>> = {
+  "http.answers": at(/./, (response) => response.destroy()),
   "handshake.versions": change("Handshake", (body) => (body.coreProtocolVersion = 2)),
   "handshake.anonymous": change("Handshake", (body, { selfId = "" }) => {
     if (selfId === "") body.runtimeId = "somebody-1";

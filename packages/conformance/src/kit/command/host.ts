@@ -1,7 +1,8 @@
 // Checks a running host: pnpm conformance:host --endpoint http://127.0.0.1:8080
 import { checkHost } from "../host/check-host.ts";
 import { hostRules } from "../host/host-rules.ts";
-import { runCommand, UsageError } from "./run-command.ts";
+import { BadChoice } from "../rule/bad-choice.ts";
+import { runCommand } from "./run-command.ts";
 
 const usage = `Checks a running host against PROTOCOL.md, as plugins that come, register, call each other and go.
 
@@ -13,7 +14,8 @@ const usage = `Checks a running host against PROTOCOL.md, as plugins that come, 
   --rule ID            a rule, or a group of them; may be given several times
   --timeout SECONDS    bound on each rule (10)
   --json               results as JSON
-  --list               show the rules and end
+  --list               show the rules, and where PROTOCOL.md says so
+  --help               show this
 Exit code: 0 no rule failed, 1 one did, 2 called wrongly.`;
 
 process.exitCode = await runCommand(
@@ -22,7 +24,7 @@ process.exitCode = await runCommand(
     flags: {},
     rules: hostRules,
     run({ endpoint, listenHost, publicHost, ...choices }, _own, onResult) {
-      if (endpoint === undefined) throw new UsageError("--endpoint is required");
+      if (endpoint === undefined) throw new BadChoice("endpoint", "is required");
       return checkHost({ ...choices, endpoint, place: { listenHost, publicHost }, onResult });
     },
   },

@@ -1,6 +1,7 @@
 // Checks a running plugin: pnpm conformance:plugin --endpoint http://127.0.0.1:8080, or --join for one that registers itself.
 import { checkJoiningPlugin, checkPlugin, joiningRules, pluginRules } from "../plugin/check-plugin.ts";
-import { runCommand, UsageError } from "./run-command.ts";
+import { BadChoice } from "../rule/bad-choice.ts";
+import { runCommand } from "./run-command.ts";
 
 const usage = `Checks a running plugin against PROTOCOL.md.
 
@@ -19,7 +20,8 @@ Both:
   --rule ID            a rule, or a group of them; may be given several times
   --timeout SECONDS    bound on each rule (10), and so on the wait for the plugin
   --json               results as JSON
-  --list               show the rules and end
+  --list               show the rules, and where PROTOCOL.md says so
+  --help               show this
 Exit code: 0 no rule failed, 1 one did, 2 called wrongly.`;
 
 const flags = {
@@ -37,7 +39,8 @@ process.exitCode = await runCommand(
     run({ endpoint, ca, listenHost, publicHost, ...choices }, own, onResult) {
       const place = { listenHost, publicHost, port: readPort(own["join-port"]) };
       const { join, shutdown, "control-token": token } = own;
-      if ((endpoint === undefined) === (join !== true)) throw new UsageError("give either --endpoint or --join");
+      if ((endpoint === undefined) === (join !== true))
+        throw new BadChoice("endpoint", "or --join is needed, and not both");
       if (endpoint === undefined) {
         const onReady = (url: string): void => console.error(`start the plugin with HOST_URL=${url}`);
         return checkJoiningPlugin({ ...choices, place, onReady, onResult });
@@ -52,7 +55,7 @@ process.exitCode = await runCommand(
 function readPort(text: string | boolean | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^\d{1,5}$/.test(String(text)) || Number(text) > 65_535) {
-    throw new UsageError(`--join-port must be a port, 0 to 65535, not ${JSON.stringify(text)}`);
+    throw new BadChoice("join-port", `must be a port, 0 to 65535, not ${JSON.stringify(text)}`);
   }
   return Number(text);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { exitCodeOf, resultLine, summaryLine } from "../rule/report.ts";
+import { BadChoice } from "../rule/bad-choice.ts";
+import { countResults, resultLine, summaryLine } from "../rule/report.ts";
 import type { Rule } from "../rule/rule.ts";
 import type { RuleResult } from "../rule/run-rules.ts";
 
@@ -34,17 +35,12 @@ export interface Command<Flags extends ParseArgsOptionsConfig> {
   readonly flags: Flags;
   /** Shown by --list. */
   readonly rules: readonly Pick<Rule<never>, "id" | "section" | "expects" | "level" | "mayLack">[];
-  /** @throws {UsageError} naming the flag. {TypeError} for an endpoint or a rule that is none. */
+  /** @throws {BadChoice} */
   run(
     choices: CommonChoices,
     own: Readonly<Record<keyof Flags, string | boolean | undefined>>,
     onResult: (result: RuleResult) => void,
   ): Promise<RuleResult[]>;
-}
-
-/** Something is wrong with how the command was called. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
 }
 
 const maxTimeoutSeconds = 3_600;
@@ -73,11 +69,11 @@ export async function runCommand<Flags extends ParseArgsOptionsConfig>(
     const results = await command.run(readChoices(given), own, (result) => {
       if (!json) console.log(resultLine(result));
     });
-    console.log(json ? JSON.stringify({ results }, undefined, 2) : summaryLine(results));
-    return exitCodeOf(results);
+    const counts = countResults(results);
+    console.log(json ? JSON.stringify({ counts, results }, undefined, 2) : summaryLine(results));
+    return counts.FAILED === 0 ? 0 : 1;
   } catch (reason) {
-    if (!isUsage(reason)) throw reason;
-    console.error(`${reason.message}\n\n${command.usage}`);
+    console.error(`${usageFault(reason)}\n\n${command.usage}`);
     return 2;
   }
 }
@@ -95,15 +91,17 @@ function readChoices(given: Readonly<Record<string, string | boolean | string[] 
     publicHost: text("public-host"),
     strict: given.strict === true,
     only: Array.isArray(rule) ? rule : [],
-    ruleTimeoutMs: readSeconds("--timeout", text("timeout") ?? "10"),
+    ruleTimeoutMs: readTimeoutMs(text("timeout") ?? "10"),
   };
 }
 
-/** @returns ms. @throws {UsageError} */
-function readSeconds(flag: string, text: string): number {
+function readTimeoutMs(text: string): number {
   const seconds = Number(text);
   if (!(seconds > 0 && seconds <= maxTimeoutSeconds)) {
-    throw new UsageError(`${flag} must be a number of seconds up to ${maxTimeoutSeconds}, not ${JSON.stringify(text)}`);
+    throw new BadChoice(
+      "timeout",
+      `must be a number of seconds up to ${maxTimeoutSeconds}, not ${JSON.stringify(text)}`,
+    );
   }
   return seconds * 1000;
 }
@@ -113,7 +111,7 @@ function readCa(file: string | undefined): string | undefined {
   try {
     return readFileSync(file, "utf8");
   } catch (reason) {
-    throw new UsageError(`--ca ${file} cannot be read: ${reason instanceof Error ? reason.message : "?"}`);
+    throw new BadChoice("ca", `cannot be read: ${reason instanceof Error ? reason.message : file}`);
   }
 }
 
@@ -122,15 +120,11 @@ function noteOf({ level, mayLack }: Pick<Rule<never>, "level" | "mayLack">): str
   return mayLack === true ? " (others may lack it, without --strict)" : "";
 }
 
-function isUsage(reason: unknown): reason is Error {
-  if (reason instanceof UsageError) return true;
-  // Flags that parseArgs does not know; endpoints and rules that are none.
-  return (
-    reason instanceof TypeError &&
-    (("code" in reason && String(reason.code).startsWith("ERR_PARSE_ARGS")) || isOurs(reason))
-  );
-}
-
-function isOurs({ message }: TypeError): boolean {
-  return message.startsWith("an endpoint must be") || message.startsWith("there is no rule");
+/** @throws whatever is not about how the command was called. */
+function usageFault(reason: unknown): string {
+  if (reason instanceof BadChoice) return `--${reason.flag} ${reason.message}`;
+  // Flags that parseArgs does not know: its message names them.
+  const unknown = reason instanceof TypeError && "code" in reason && String(reason.code).startsWith("ERR_PARSE_ARGS");
+  if (!unknown) throw reason;
+  return reason.message;
 }

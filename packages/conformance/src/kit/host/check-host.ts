@@ -32,7 +32,7 @@ const cleanUpMs = 5_000;
 /**
  * Checks a running host, as plugins of the kit's own that come, register, call each other and go. What they registered
  * is taken back at the end.
- * @throws {TypeError} for an endpoint that is none, and for a rule that is none.
+ * @throws {BadChoice} for an endpoint that is none, for a rule that is none, and for a place where it cannot listen.
  */
 export async function checkHost(options: CheckHostOptions): Promise<RuleResult[]> {
   const { endpoint, ca, place = {}, strict = false, only = [], clock = systemClock, onResult } = options;

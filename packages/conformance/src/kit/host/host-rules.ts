@@ -1,4 +1,5 @@
 import type { Rule } from "../rule/rule.ts";
+import { onceItAnswers } from "../server/answer-rule.ts";
 import { formatRules } from "../server/format-rules.ts";
 import { handshakeRules } from "../server/handshake-rules.ts";
 import { healthRules } from "../server/health-rules.ts";
@@ -14,7 +15,7 @@ import { routeRules } from "./rules/route-rules.ts";
 import { watchRules } from "./rules/watch-rules.ts";
 
 /** All that a host can be asked from outside, in the order in which it is asked. */
-export const hostRules: readonly Rule<HostUnderTest>[] = [
+export const hostRules: readonly Rule<HostUnderTest>[] = onceItAnswers([
   ...handshakeRules,
   ...namedHandshakeRules,
   ...formatRules,
@@ -28,4 +29,4 @@ export const hostRules: readonly Rule<HostUnderTest>[] = [
   ...anyProviderRules,
   ...providerHealthRules,
   ...capabilityRules,
-];
+]);

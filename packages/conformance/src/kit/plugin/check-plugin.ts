@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "@cpg/resilience";
 import type { Rule } from "../rule/rule.ts";
 import { type RuleResult, runRules } from "../rule/run-rules.ts";
 import { selectRules } from "../rule/select-rules.ts";
+import { onceItAnswers } from "../server/answer-rule.ts";
 import { formatRules } from "../server/format-rules.ts";
 import { handshakeRules } from "../server/handshake-rules.ts";
 import { healthRules } from "../server/health-rules.ts";
@@ -12,11 +13,11 @@ import { type KitHost, type KitHostOptions, startKitHost } from "./kit-host.ts";
 import type { JoiningPlugin, PluginUnderTest } from "./plugin-under-test.ts";
 
 /** All that a plugin can be asked from outside. A Go plugin often serves none of it. */
-export const pluginRules: readonly Rule<PluginUnderTest>[] = [
+export const pluginRules: readonly Rule<PluginUnderTest>[] = onceItAnswers([
   ...[...handshakeRules, ...formatRules].map((rule) => ({ ...rule, mayLack: true })),
   ...healthRules,
   ...controlRules,
-];
+]);
 
 /** All that is seen of a plugin that joins a host by itself. */
 export const joiningRules: readonly Rule<JoiningPlugin>[] = joinRules;
@@ -49,7 +50,7 @@ export interface CheckPluginOptions extends CommonOptions {
 
 /**
  * Checks a running plugin, as a host that manages it.
- * @throws {TypeError} for an endpoint that is none, and for a rule that is none.
+ * @throws {BadChoice} for an endpoint that is none, for a rule that is none, and for a place where it cannot listen.
  */
 export async function checkPlugin(options: CheckPluginOptions): Promise<RuleResult[]> {
   const { endpoint, ca, controlToken, shutdown = false, place, only = [], clock = systemClock } = options;
@@ -79,7 +80,7 @@ export interface CheckJoiningOptions extends CommonOptions {
 
 /**
  * Checks a plugin that registers itself, as the host that it joins.
- * @throws {TypeError} for a rule that is none.
+ * @throws {BadChoice} for a rule that is none, and for a place where it cannot listen.
  */
 export async function checkJoiningPlugin(options: CheckJoiningOptions): Promise<RuleResult[]> {
   const { place, only = [], clock = systemClock, onReady } = options;

@@ -1,25 +1,24 @@
 import type { RuleResult, RuleStatus } from "./run-rules.ts";
 
-const widest = "NOT-SERVED".length;
+const widest = "skipped".length;
 
 /** One line for one rule. */
-export function resultLine({ id, section, status, expected, seen }: RuleResult): string {
+export function resultLine({ id, section, status, expected, found }: RuleResult): string {
   const line = `${status.padEnd(widest)}  ${id}: ${expected} [${section}]`;
-  return oneLine(seen === "" ? line : `${line}; seen: ${seen}`);
+  if (status === "ok") return oneLine(line);
+  return oneLine(`${line}; ${status === "FAILED" ? "found" : "why"}: ${found}`);
 }
 
-/** The last line: how many of each. */
-export function summaryLine(results: readonly RuleResult[]): string {
+/** How many of each. */
+export function countResults(results: readonly RuleResult[]): Readonly<Record<RuleStatus, number>> {
   const count = (status: RuleStatus): number => results.filter((result) => result.status === status).length;
-  return (
-    `${count("PASS")} of ${results.length} rules passed, ${count("FAIL")} failed, ` +
-    `${count("SKIP")} skipped, ${count("NOT-SERVED")} not served`
-  );
+  return { ok: count("ok"), FAILED: count("FAILED"), skipped: count("skipped") };
 }
 
-/** Whether a run is good: 1 when a rule failed. */
-export function exitCodeOf(results: readonly RuleResult[]): 0 | 1 {
-  return results.some(({ status }) => status === "FAIL") ? 1 : 0;
+/** The last line. */
+export function summaryLine(results: readonly RuleResult[]): string {
+  const { ok, FAILED, skipped } = countResults(results);
+  return `${ok} of ${results.length} rules ok, ${FAILED} failed, ${skipped} skipped`;
 }
 
 /** What a peer sent may be in it: no control character reaches the terminal. */

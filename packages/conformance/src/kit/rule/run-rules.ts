@@ -1,17 +1,17 @@
 import type { Clock } from "@cpg/resilience";
-import { BrokenRule, NotApplicable, NotServed } from "./finding.ts";
+import { NotApplicable, NotServed } from "./finding.ts";
 import type { Rule, Section } from "./rule.ts";
 import { withinTime } from "./within-time.ts";
 
-export type RuleStatus = "PASS" | "FAIL" | "SKIP" | "NOT-SERVED";
+export type RuleStatus = "ok" | "FAILED" | "skipped";
 
 export interface RuleResult {
   readonly id: string;
   readonly section: Section;
   readonly status: RuleStatus;
   readonly expected: string;
-  /** Empty when it passed. */
-  readonly seen: string;
+  /** What was found instead, or why it was skipped. Empty when it is ok. */
+  readonly found: string;
 }
 
 export interface RunRulesOptions<Subject> {
@@ -39,14 +39,14 @@ export async function runRules<Subject>(options: RunRulesOptions<Subject>): Prom
   const look = async (rule: Rule<Subject>): Promise<RuleResult> => {
     const { id, section, expects: expected } = rule;
     const lacking = rule.needs?.filter((need) => !passed.has(need)) ?? [];
-    if (lacking.length > 0) return { id, section, status: "SKIP", expected, seen: `needs ${lacking.join(", ")}` };
+    if (lacking.length > 0) return { id, section, status: "skipped", expected, found: `needs ${lacking.join(", ")}` };
     const leftMs = totalTimeoutMs - (clock.monotonic() - startedMs);
     if (leftMs <= 0)
-      return { id, section, status: "FAIL", expected, seen: `not looked at within ${totalTimeoutMs} ms in all` };
+      return { id, section, status: "FAILED", expected, found: `not looked at within ${totalTimeoutMs} ms in all` };
     const boundMs = Math.min(ruleTimeoutMs, leftMs);
     try {
       await withinTime(clock, boundMs, (signal) => rule.check(options.subjectFor(signal)));
-      return { id, section, status: "PASS", expected, seen: "" };
+      return { id, section, status: "ok", expected, found: "" };
     } catch (reason) {
       return { id, section, expected, ...judge(rule, strict, reason) };
     }
@@ -54,21 +54,23 @@ export async function runRules<Subject>(options: RunRulesOptions<Subject>): Prom
 
   for (const rule of rules) {
     const result = await look(rule);
-    if (result.status === "PASS") passed.add(rule.id);
+    if (result.status === "ok") passed.add(rule.id);
     results.push(result);
     onResult?.(result);
   }
   return results;
 }
 
-function judge<Subject>(rule: Rule<Subject>, strict: boolean, reason: unknown): Pick<RuleResult, "status" | "seen"> {
-  if (reason instanceof NotApplicable) return { status: "SKIP", seen: reason.message };
-  const lacking = reason instanceof NotServed && rule.mayLack === true;
-  const lenient = (rule.level === "ours" || lacking) && !strict;
-  return { status: lenient ? "NOT-SERVED" : "FAIL", seen: describe(reason) };
+function judge<Subject>(rule: Rule<Subject>, strict: boolean, reason: unknown): Pick<RuleResult, "status" | "found"> {
+  if (reason instanceof NotApplicable) return { status: "skipped", found: reason.message };
+  const found = describe(reason);
+  if (!strict && reason instanceof NotServed && rule.mayLack === true) {
+    return { status: "skipped", found: `not served, as it may be: ${found}` };
+  }
+  if (!strict && rule.level === "ours") return { status: "skipped", found: `asked only with --strict: ${found}` };
+  return { status: "FAILED", found };
 }
 
 function describe(reason: unknown): string {
-  if (reason instanceof BrokenRule || reason instanceof NotServed) return reason.seen;
   return reason instanceof Error ? reason.message || reason.name : String(reason);
 }

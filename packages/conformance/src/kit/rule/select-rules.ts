@@ -1,9 +1,10 @@
+import { BadChoice } from "./bad-choice.ts";
 import type { Rule } from "./rule.ts";
 
 /**
  * The rules that the patterns name, and those they need, in the order of `rules`. A pattern is the id of a rule, or a
  * group ("discover", "discover.*"). No pattern: all rules.
- * @throws {TypeError} for a pattern that names no rule.
+ * @throws {BadChoice} for a pattern that names no rule.
  */
 export function selectRules<Subject>(
   rules: readonly Rule<Subject>[],
@@ -22,7 +23,7 @@ export function selectRules<Subject>(
   };
   for (const pattern of patterns) {
     const named = rules.filter(({ id }) => id === pattern || id.startsWith(`${pattern.replace(/\.\*$/, "")}.`));
-    if (named.length === 0) throw new TypeError(`there is no rule ${pattern}; --list shows them all`);
+    if (named.length === 0) throw new BadChoice("rule", `${pattern} names no rule; --list shows them all`);
     named.forEach(choose);
   }
   return rules.filter(({ id }) => chosen.has(id));

@@ -1,6 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import { BadChoice } from "../rule/bad-choice.ts";
 
 export type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type AnyResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -23,7 +24,7 @@ export interface DualListenerOptions {
 const firstOfHttp2 = "P".charCodeAt(0);
 const secondOfHttp2 = "R".charCodeAt(0);
 
-/** Serves HTTP/1.1 and HTTP/2 with prior knowledge on one port. */
+/** Serves HTTP/1.1 and HTTP/2 with prior knowledge on one port. @throws {BadChoice} when it cannot listen. */
 export async function listenDual(options: DualListenerOptions): Promise<DualListener> {
   const { host = "127.0.0.1", port = 0, handle } = options;
   const one = http.createServer(handle);
@@ -44,7 +45,10 @@ export async function listenDual(options: DualListenerOptions): Promise<DualList
     });
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", ({ code, message }: NodeJS.ErrnoException) => {
+      const flag = code === "EADDRINUSE" || code === "EACCES" ? "join-port" : "listen-host";
+      reject(new BadChoice(flag, `cannot be listened on: ${message}`));
+    });
     server.listen(port, host, resolve);
   });
   const address = server.address();

@@ -1,6 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
+import { BadChoice } from "../rule/bad-choice.ts";
 import type { HttpExchange, HttpRequest } from "./http-exchange.ts";
 import { openHttp1 } from "./http1-exchange.ts";
 import { openHttp2 } from "./http2-exchange.ts";
@@ -21,7 +22,7 @@ export interface HttpClient {
   close(): void;
 }
 
-/** @throws {TypeError} for an endpoint that is no http URL. */
+/** @throws {BadChoice} for an endpoint that is no http URL. */
 export function createHttpClient({ endpoint, ca }: HttpClientOptions): HttpClient {
   const url = readEndpoint(endpoint);
   const secure = url.protocol === "https:";
@@ -53,11 +54,11 @@ export function createHttpClient({ endpoint, ca }: HttpClientOptions): HttpClien
   };
 }
 
-/** @throws {TypeError} naming the rule. */
+/** @throws {BadChoice} naming the rule. */
 export function readEndpoint(endpoint: string): URL {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") {
-    throw new TypeError(`an endpoint must be http://host:port or https://host:port, not ${JSON.stringify(endpoint)}`);
+    throw new BadChoice("endpoint", `must be http://host:port or https://host:port, not ${JSON.stringify(endpoint)}`);
   }
   return url;
 }
