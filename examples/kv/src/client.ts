@@ -1,10 +1,10 @@
 // Talks to a running KV server: node client.ts [endpoint], default http://localhost:8080 or the port in PORT.
 import { createPluginClient } from "@cpg/core";
+import { kvPlugin } from "./gen/kv/v1/kv_cpg.ts";
 import { EventType } from "./gen/kv/v1/kv_pb.ts";
-import { kv } from "./plugin.ts";
 
 const endpoint = process.argv[2] ?? `http://localhost:${process.env.PORT ?? 8080}`;
-const client = createPluginClient({ endpoint, plugins: { kv } });
+const client = createPluginClient({ endpoint, plugins: { kv: kvPlugin } });
 const store = await client.dispense("kv");
 
 const text = (value: Uint8Array) => new TextDecoder().decode(value);

@@ -15,10 +15,10 @@ import {
   supervisePlugin,
   workerStrategy,
 } from "@cpg/core";
+import { kvPlugin } from "./gen/kv/v1/kv_cpg.ts";
 import { EventType, type KVService } from "./gen/kv/v1/kv_pb.ts";
 import { createKvService } from "./kv-service.ts";
 import { openKvTable } from "./kv-table.ts";
-import { kv } from "./plugin.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array) => new TextDecoder().decode(value);
@@ -37,7 +37,7 @@ function inMemory(): LaunchStrategy {
   const table = openKvTable(file);
   const impl = createKvService(table);
   return memoryStrategy({
-    plugins: { kv },
+    plugins: { kv: kvPlugin },
     impls: { kv: impl },
     onStart({ draining, closed }) {
       draining.addEventListener("abort", () => impl.close());
@@ -83,7 +83,7 @@ try {
     ["process", nodeStrategy(program)],
   ];
   for (const [place, strategy] of places) {
-    const plugin = await launchPlugin({ strategy, plugins: { kv } });
+    const plugin = await launchPlugin({ strategy, plugins: { kv: kvPlugin } });
     const { httpVersion } = await plugin.connect();
     const store = await plugin.dispense("kv");
     await useStore(store);
@@ -97,7 +97,7 @@ try {
   console.log("\nA process that is killed, under supervision:\n");
   const plugin = supervisePlugin({
     strategy: nodeStrategy(program),
-    plugins: { kv },
+    plugins: { kv: kvPlugin },
     onCallsWhileDown: "wait",
     restart: { backoff: { initialMs: 50 } },
   });

@@ -1,12 +1,13 @@
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { createChangeFeed } from "./change-feed.ts";
-import { EventType, type KVService } from "./gen/kv/v1/kv_pb.ts";
+import type { KV } from "./gen/kv/v1/kv_cpg.ts";
+import { EventType } from "./gen/kv/v1/kv_pb.ts";
 import type { KvTable } from "./kv-table.ts";
 
 const maxKeyBytes = 1_024;
 
 /** The implementation of the plugin. `close` ends its watches. */
-export interface KvServiceImpl extends ServiceImpl<typeof KVService> {
+export interface KvServiceImpl extends KV {
   close(): void;
 }
 

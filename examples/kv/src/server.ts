@@ -3,16 +3,16 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serve } from "@cpg/core";
+import { kvPlugin } from "./gen/kv/v1/kv_cpg.ts";
 import { createKvService } from "./kv-service.ts";
 import { openKvTable } from "./kv-table.ts";
-import { kv } from "./plugin.ts";
 
 const file = process.env.KV_FILE ?? join(tmpdir(), "cpg-kv.db");
 const table = openKvTable(file);
 const impl = createKvService(table);
 
 const server = await serve({
-  plugins: { kv },
+  plugins: { kv: kvPlugin },
   impls: { kv: impl },
   link: {
     onEvent(event) {

@@ -9,7 +9,7 @@ import { Code } from "@connectrpc/connect";
 import { createPluginClient, serve } from "@cpg/core";
 import { createRegistry, registryClient } from "@cpg/registry";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { kv } from "../src/plugin.ts";
+import { kvPlugin as kv } from "../src/gen/kv/v1/kv_cpg.ts";
 
 const program = (name: string) => fileURLToPath(new URL(`../src/${name}`, import.meta.url));
 let directory: string;

@@ -1,6 +1,6 @@
 import { Code, type Interceptor } from "@connectrpc/connect";
 import { createPluginClient } from "@cpg/core";
-import { kv } from "@cpg/example-kv";
+import { kvPlugin as kv } from "@cpg/example-kv";
 import { clientDeadline, createCircuitBreaker, type RetryEvent, type RetryOptions, retry } from "@cpg/resilience";
 
 /** A get may be repeated, although kv.proto does not say so. All else is, if it is proven that it did not run. */

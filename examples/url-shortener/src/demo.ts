@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createPluginClient } from "@cpg/core";
-import { api } from "@cpg/example-url-shortener-contracts";
+import { shortenerPlugin } from "@cpg/example-url-shortener-contracts";
 import { type ServiceName, type ServiceProcess, startService } from "./service-process.ts";
 
 const keep = process.argv.includes("--keep");
@@ -83,7 +83,7 @@ async function showServices(): Promise<void> {
   await host.lines.next(/^call api -> logger .* ok/);
 
   title("   and from a program:");
-  const client = createPluginClient({ endpoint, plugins: { api } });
+  const client = createPluginClient({ endpoint, plugins: { api: shortenerPlugin } });
   try {
     const shortener = await client.dispense("api");
     const roundTrip = async (url: string): Promise<void> => {

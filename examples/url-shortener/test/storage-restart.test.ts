@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createPluginClient } from "@cpg/core";
-import { storage } from "@cpg/example-url-shortener-contracts";
+import { storagePlugin } from "@cpg/example-url-shortener-contracts";
 import { afterAll, expect, it } from "vitest";
 import { type ServiceProcess, startService } from "../src/service-process.ts";
 
@@ -11,11 +11,11 @@ const directory = mkdtempSync(join(tmpdir(), "cpg-url-shortener-test-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 async function withStorage<T>(service: ServiceProcess, work: (client: StorageClient) => Promise<T>): Promise<T> {
-  await using client = createPluginClient({ endpoint: service.endpoint, plugins: { storage } });
+  await using client = createPluginClient({ endpoint: service.endpoint, plugins: { storage: storagePlugin } });
   return await work(await client.dispense("storage"));
 }
 type StorageClient = Awaited<
-  ReturnType<ReturnType<typeof createPluginClient<{ storage: typeof storage }>>["dispense"]>
+  ReturnType<ReturnType<typeof createPluginClient<{ storagePlugin: typeof storagePlugin }>>["dispense"]>
 >;
 
 it("what was saved is found after a crash and after a restart", { timeout: 120_000 }, async () => {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { createPluginClient, type PluginServer } from "@cpg/core";
-import { kv } from "@cpg/example-kv";
+import { kvPlugin as kv } from "@cpg/example-kv";
 import { registryClient } from "@cpg/registry";
 import { afterAll, beforeAll, describe, expect, vi } from "vitest";
 import { bytes, kvAt, type Proof, routedKv, seen, startHost, startKvPlugin, text } from "./interop/kv.ts";

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { createBroker, hostLogger } from "@cpg/broker";
 import { type PluginServer, serve } from "@cpg/core";
@@ -7,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkHost } from "../src/kit/host/check-host.ts";
 import { hostRules } from "../src/kit/host/host-rules.ts";
 import type { RuleResult } from "../src/kit/rule/run-rules.ts";
-import { startBrokenServer } from "./kit/broken-server.ts";
+import { type Breakage, startBrokenServer } from "./kit/broken-server.ts";
 import { hostBreakages } from "./kit/host-breakages.ts";
 import { runKit } from "./kit/run-kit.ts";
 
@@ -30,6 +31,12 @@ beforeAll(async () => {
   });
 });
 afterAll(() => host.close());
+
+function breakageOf(id: string): Breakage {
+  const breakage = hostBreakages[id];
+  if (breakage === undefined) throw new Error(`nothing breaks ${id}`);
+  return breakage;
+}
 
 const failedOf = (results: readonly RuleResult[]) => results.filter(({ status }) => status === "FAILED");
 
@@ -55,6 +62,18 @@ describe("a broken host", () => {
     expect(failedOf(results)).toEqual([expect.objectContaining({ id })]);
     // What it needs was looked at, and held.
     expect(results.filter(({ status }) => status !== "ok").map((result) => result.id)).toEqual([id]);
+  });
+});
+
+describe("the README", () => {
+  it("shows what the command prints", async () => {
+    await using broken = await startBrokenServer(host.endpoint, breakageOf("discover.semver"));
+    const rules = ["--rule", "discover.unknown", "--rule", "discover.semver"];
+    const { code, output } = await runKit("host.ts", ["--endpoint", broken.url, "--strict", ...rules]);
+    expect(code).toBe(1);
+    const page = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const [, shown] = /<!-- kit sample: .* -->\n\n```\n([^`]*)```/.exec(page) ?? [];
+    expect(shown).toBe(output);
   });
 });
 

@@ -1,7 +1,13 @@
 // What people use: ShortenerService, and GET /r/{code} as a redirect. HOST_URL: where it registers, and finds the others
 // (default http://localhost:8080); PORT, LISTEN_HOST, PUBLIC_URL.
 import { serve } from "@cpg/core";
-import { api, linkToHost, logThroughHost, serviceSettings, storage } from "@cpg/example-url-shortener-contracts";
+import {
+  linkToHost,
+  logThroughHost,
+  serviceSettings,
+  shortenerPlugin,
+  storagePlugin,
+} from "@cpg/example-url-shortener-contracts";
 import { registryClient } from "@cpg/registry";
 import { redirectRoute } from "./redirect-route.ts";
 import { createShortener, type Shortener } from "./shortener.ts";
@@ -10,7 +16,7 @@ import { createShortener, type Shortener } from "./shortener.ts";
 const ready = Promise.withResolvers<Shortener>();
 
 const server = await serve({
-  plugins: { api },
+  plugins: { api: shortenerPlugin },
   impls: {
     api: {
       shorten: async ({ url }) => ({ code: await (await ready.promise).shorten(url) }),
@@ -26,7 +32,7 @@ const registry = registryClient(server.link);
 server.draining.addEventListener("abort", () => void registry.close());
 ready.resolve(
   createShortener({
-    storage: registry.service(storage),
+    storage: registry.service(storagePlugin),
     logLine: logThroughHost(registry, server.health, server.draining),
   }),
 );

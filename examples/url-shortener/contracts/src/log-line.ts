@@ -2,7 +2,7 @@ import type { Client } from "@connectrpc/connect";
 import type { HealthReporter } from "@cpg/core";
 import type { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
 import type { RegistryClient } from "@cpg/registry";
-import { logger } from "./plugins.ts";
+import { loggerPlugin } from "./logger-plugin.ts";
 
 /** Writes a line through the logger, if there is one. Never fails, and nobody waits for it. */
 export type LogLine = (message: string) => void;
@@ -16,7 +16,7 @@ const maxUnderWay = 100;
  * Ends with `signal`.
  */
 export function logThroughHost(registry: RegistryClient, health: HealthReporter, signal: AbortSignal): LogLine {
-  const log: Client<typeof Logger> = registry.service(logger);
+  const log: Client<typeof Logger> = registry.service(loggerPlugin);
   let underWay = 0;
   void followLogger(registry, health, signal);
   return (message) => {

@@ -1,9 +1,9 @@
 // Writes what the others log to stdout. HOST_URL: where it registers; PORT, LISTEN_HOST, PUBLIC_URL.
 import { serve } from "@cpg/core";
-import { linkToHost, logger, serviceSettings } from "@cpg/example-url-shortener-contracts";
+import { linkToHost, loggerPlugin, serviceSettings } from "@cpg/example-url-shortener-contracts";
 
 const server = await serve({
-  plugins: { logger },
+  plugins: { logger: loggerPlugin },
   impls: {
     logger: {
       log({ level, message }) {

@@ -9,7 +9,7 @@ import {
   linkToHost,
   logThroughHost,
   serviceSettings,
-  storage,
+  storagePlugin,
 } from "@cpg/example-url-shortener-contracts";
 import { registryClient } from "@cpg/registry";
 import { openUrlTable } from "./url-table.ts";
@@ -19,7 +19,7 @@ const table = openUrlTable(file);
 let logLine: LogLine = () => {};
 
 const server = await serve({
-  plugins: { storage },
+  plugins: { storage: storagePlugin },
   impls: {
     storage: {
       save({ code, url }) {

@@ -2,7 +2,7 @@ import { createClient, type Interceptor, type ServiceImpl } from "@connectrpc/co
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { createBroker, hostLogger } from "@cpg/broker";
 import { type ControlOptions, callerIdKey, definePlugin, type PluginServer, serve } from "@cpg/core";
-import { kv } from "@cpg/example-kv";
+import { kvPlugin as kv } from "@cpg/example-kv";
 import { createRegistry, type Registry } from "@cpg/registry";
 
 type KV = typeof kv.service;

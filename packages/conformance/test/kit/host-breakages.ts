@@ -16,9 +16,9 @@ const accepts = (rpc: string, asks: Asks, body: Json = { registrationId: "kit-br
   },
 });
 /** Refuses where the good server does not, or with another code. */
-const answers = (rpc: string, asks: Asks, status: number, code: string): Breakage => ({
+const answers = (rpc: string, asks: Asks, status: number, code: string, message = "broken"): Breakage => ({
   json(name, request, answer, { headers }) {
-    if (name === rpc && asks(request, headers)) set(answer, status, { code, message: "broken" });
+    if (name === rpc && asks(request, headers)) set(answer, status, { code, message });
   },
 });
 const set = (answer: JsonAnswer, status: number, body: Json): void => void Object.assign(answer, { status, body });
@@ -233,7 +233,13 @@ export const hostBreakages: Readonly<Record<string, Breakage>> = {
   "discover.unknown": accepts("DiscoverService", ({ serviceType }) => serviceType?.startsWith("kit.nobody"), {}),
   "discover.type-form": accepts("DiscoverService", ({ serviceType = "" }) => serviceType === "k..it", {}),
   "discover.min-version": accepts("DiscoverService", ({ minVersion }) => minVersion === "2.2.0", {}),
-  "discover.semver": answers("DiscoverService", ({ minVersion }) => minVersion === "9.0.0", 404, "not_found"),
+  "discover.semver": answers(
+    "DiscoverService",
+    ({ minVersion }) => minVersion === "9.0.0",
+    404,
+    "not_found",
+    "no version is new enough",
+  ),
   "discover.prerelease": accepts("DiscoverService", ({ minVersion }) => minVersion === "2.0.0-rc.10", {}),
   "discover.min-version-form": accepts("DiscoverService", ({ minVersion }) => minVersion === "^1.0.0", {}),
 

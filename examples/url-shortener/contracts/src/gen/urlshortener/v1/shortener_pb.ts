@@ -4,13 +4,14 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_cpg_options_v1_options } from "../../cpg/options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file urlshortener/v1/shortener.proto.
  */
 export const file_urlshortener_v1_shortener: GenFile = /*@__PURE__*/
-  fileDesc("Ch91cmxzaG9ydGVuZXIvdjEvc2hvcnRlbmVyLnByb3RvEg91cmxzaG9ydGVuZXIudjEiHQoOU2hvcnRlblJlcXVlc3QSCwoDdXJsGAEgASgJIh8KD1Nob3J0ZW5SZXNwb25zZRIMCgRjb2RlGAEgASgJIh4KDlJlc29sdmVSZXF1ZXN0EgwKBGNvZGUYASABKAkiHgoPUmVzb2x2ZVJlc3BvbnNlEgsKA3VybBgBIAEoCTKzAQoQU2hvcnRlbmVyU2VydmljZRJMCgdTaG9ydGVuEh8udXJsc2hvcnRlbmVyLnYxLlNob3J0ZW5SZXF1ZXN0GiAudXJsc2hvcnRlbmVyLnYxLlNob3J0ZW5SZXNwb25zZRJRCgdSZXNvbHZlEh8udXJsc2hvcnRlbmVyLnYxLlJlc29sdmVSZXF1ZXN0GiAudXJsc2hvcnRlbmVyLnYxLlJlc29sdmVSZXNwb25zZSIDkAIBYgZwcm90bzM");
+  fileDesc("Ch91cmxzaG9ydGVuZXIvdjEvc2hvcnRlbmVyLnByb3RvEg91cmxzaG9ydGVuZXIudjEiHQoOU2hvcnRlblJlcXVlc3QSCwoDdXJsGAEgASgJIh8KD1Nob3J0ZW5SZXNwb25zZRIMCgRjb2RlGAEgASgJIh4KDlJlc29sdmVSZXF1ZXN0EgwKBGNvZGUYASABKAkiHgoPUmVzb2x2ZVJlc3BvbnNlEgsKA3VybBgBIAEoCTLlAQoQU2hvcnRlbmVyU2VydmljZRJMCgdTaG9ydGVuEh8udXJsc2hvcnRlbmVyLnYxLlNob3J0ZW5SZXF1ZXN0GiAudXJsc2hvcnRlbmVyLnYxLlNob3J0ZW5SZXNwb25zZRJRCgdSZXNvbHZlEh8udXJsc2hvcnRlbmVyLnYxLlJlc29sdmVSZXF1ZXN0GiAudXJsc2hvcnRlbmVyLnYxLlJlc29sdmVSZXNwb25zZSIDkAIBGjDq1BwsCgNhcGkiEAoHc3RvcmFnZRIFMS4wLjAiEwoGbG9nZ2VyEgUxLjAuMBgAIAFiBnByb3RvMw", [file_cpg_options_v1_options]);
 
 /**
  * @generated from message urlshortener.v1.ShortenRequest

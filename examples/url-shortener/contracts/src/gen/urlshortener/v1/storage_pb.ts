@@ -4,13 +4,14 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_cpg_options_v1_options } from "../../cpg/options/v1/options_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file urlshortener/v1/storage.proto.
  */
 export const file_urlshortener_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch11cmxzaG9ydGVuZXIvdjEvc3RvcmFnZS5wcm90bxIPdXJsc2hvcnRlbmVyLnYxIigKC1NhdmVSZXF1ZXN0EgwKBGNvZGUYASABKAkSCwoDdXJsGAIgASgJIg4KDFNhdmVSZXNwb25zZSIbCgtGaW5kUmVxdWVzdBIMCgRjb2RlGAEgASgJIhsKDEZpbmRSZXNwb25zZRILCgN1cmwYASABKAkynwEKDlN0b3JhZ2VTZXJ2aWNlEkMKBFNhdmUSHC51cmxzaG9ydGVuZXIudjEuU2F2ZVJlcXVlc3QaHS51cmxzaG9ydGVuZXIudjEuU2F2ZVJlc3BvbnNlEkgKBEZpbmQSHC51cmxzaG9ydGVuZXIudjEuRmluZFJlcXVlc3QaHS51cmxzaG9ydGVuZXIudjEuRmluZFJlc3BvbnNlIgOQAgFiBnByb3RvMw");
+  fileDesc("Ch11cmxzaG9ydGVuZXIvdjEvc3RvcmFnZS5wcm90bxIPdXJsc2hvcnRlbmVyLnYxIigKC1NhdmVSZXF1ZXN0EgwKBGNvZGUYASABKAkSCwoDdXJsGAIgASgJIg4KDFNhdmVSZXNwb25zZSIbCgtGaW5kUmVxdWVzdBIMCgRjb2RlGAEgASgJIhsKDEZpbmRSZXNwb25zZRILCgN1cmwYASABKAkyugEKDlN0b3JhZ2VTZXJ2aWNlEkMKBFNhdmUSHC51cmxzaG9ydGVuZXIudjEuU2F2ZVJlcXVlc3QaHS51cmxzaG9ydGVuZXIudjEuU2F2ZVJlc3BvbnNlEkgKBEZpbmQSHC51cmxzaG9ydGVuZXIudjEuRmluZFJlcXVlc3QaHS51cmxzaG9ydGVuZXIudjEuRmluZFJlc3BvbnNlIgOQAgEaGerUHBUiEwoGbG9nZ2VyEgUxLjAuMBgAIAFiBnByb3RvMw", [file_cpg_options_v1_options]);
 
 /**
  * @generated from message urlshortener.v1.SaveRequest
