@@ -105,7 +105,10 @@ describe("the boot of a platform", { timeout: 60_000 }, () => {
   it("starts a plugin again that failed, once what it lacked is there", async () => {
     await using scene = await startPlatform({ plugins: [relayInMemory("needy", { requires: ["late"] })] });
     const { platform } = scene;
-    expect(await errorOf(platform.restart("needy"))).toMatchObject({ code: Code.FailedPrecondition });
+    expect(await errorOf(platform.restart("needy"))).toMatchObject({
+      code: Code.FailedPrecondition,
+      cause: { plugin: "needy", stage: "dependencies" },
+    });
     await platform.add(relayInMemory("late"));
     await platform.restart("needy");
     expect(scene.states()).toEqual(["needy running", "late running"]);

@@ -122,10 +122,13 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
     started.promise.catch(() => {}); // may be settled before it is awaited
     attempt = started;
     dispatch({ type: "start" });
-    const onAbort = () => giveUp(explain(signal.reason));
+    const onAbort = () => {
+      if (attempt === started && state.kind !== "running") giveUp(explain(signal.reason));
+    };
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       signal.throwIfAborted();
+      dispatch({ type: "stage", stage: "dependencies" });
       parts.checkDependencies(known);
       dispatch({ type: "stage", stage: "launch" });
       supervised = supervise();

@@ -17,9 +17,11 @@ export function platformGraph(
   entries: Iterable<PlatformEntry>,
   registry: Pick<Registry, "graph" | "providers">,
 ): PlatformGraphPlugin[] {
+  /** Ids of the platform, and runtime ids of its plugins. */
   const own = new Set<string>();
   const plugins: PlatformGraphPlugin[] = [];
   for (const { id, run, replacing, operation } of entries) {
+    own.add(id);
     for (const one of [run, replacing?.other]) if (one?.runtimeId !== undefined) own.add(one.runtimeId);
     const { selfId, provides, requires } = run.snapshot();
     const counts = isExpected(run.state) && operation !== "remove";

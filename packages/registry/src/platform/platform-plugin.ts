@@ -1,6 +1,7 @@
 import type {
   LaunchStrategy,
   LogRecord,
+  PluginClientOptions,
   PluginSet,
   ProbeOptions,
   RestartOptions,
@@ -37,6 +38,8 @@ export interface LaunchedSpec {
   readonly plugins: PluginSet;
   /** What it needs beside what `plugins` declare, to be started after that. Default: nothing. */
   readonly requires?: readonly ServiceDependency[] | undefined;
+  /** How the host shakes hands with it, such as the cookie and versions that it expects. Default: as `launchPlugin`. */
+  readonly client?: Omit<PluginClientOptions<PluginSet>, "endpoint" | "plugins" | "clock"> | undefined;
   readonly foreign?: undefined;
   readonly endpoint?: undefined;
 }

@@ -34,8 +34,9 @@ export function superviseProgram(parts: ProgramParts): SupervisedPlugin<PluginSe
   const { id, restart, probe, readyTimeoutMs } = plugin;
   const onLog = plugin.onLog as ((record: LogRecord) => void) | undefined;
   if (plugin.plugins !== undefined) {
-    const { strategy, plugins } = plugin;
+    const { strategy, plugins, client } = plugin;
     return supervisePlugin<PluginSet>({
+      ...client,
       name: id,
       strategy,
       plugins,

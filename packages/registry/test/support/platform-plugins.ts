@@ -25,10 +25,7 @@ export interface RelayOptions {
 type ManagedPlugin = Extract<PlatformPlugin, { plugins: object }>;
 
 /** A definition of a plugin that relays. */
-export function defineRelay(
-  id: string,
-  { version = "1.0.0", provides = [id], requires = [], path }: RelayOptions = {},
-) {
+function defineRelay(id: string, { version = "1.0.0", provides = [id], requires = [], path }: RelayOptions = {}) {
   return definePlugin({
     name: id,
     version,
