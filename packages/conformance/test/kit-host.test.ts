@@ -5,12 +5,13 @@ import { createBroker, hostLogger } from "@cpg/broker";
 import { type PluginServer, serve } from "@cpg/core";
 import { createRegistry } from "@cpg/registry";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { hostCommand } from "../src/kit/command/host-command.ts";
 import { checkHost } from "../src/kit/host/check-host.ts";
 import { hostRules } from "../src/kit/host/host-rules.ts";
 import type { RuleResult } from "../src/kit/rule/run-rules.ts";
 import { type Breakage, startBrokenServer } from "./kit/broken-server.ts";
 import { hostBreakages } from "./kit/host-breakages.ts";
-import { runKit } from "./kit/run-kit.ts";
+import { callKit, runKit } from "./kit/run-kit.ts";
 
 let host: PluginServer;
 beforeAll(async () => {
@@ -69,7 +70,7 @@ describe("the README", () => {
   it("shows what the command prints", async () => {
     await using broken = await startBrokenServer(host.endpoint, breakageOf("discover.semver"));
     const rules = ["--rule", "discover.unknown", "--rule", "discover.semver"];
-    const { code, output } = await runKit("host.ts", ["--endpoint", broken.url, "--strict", ...rules]);
+    const { code, output } = await callKit(hostCommand, ["--endpoint", broken.url, "--strict", ...rules]);
     expect(code).toBe(1);
     const page = readFileSync(new URL("../README.md", import.meta.url), "utf8");
     const [, shown] = /<!-- kit sample: .* -->\n\n```\n([^`]*)```/.exec(page) ?? [];
@@ -86,7 +87,7 @@ describe("the command", () => {
     { args: ["--endpoint", "http://127.0.0.1:1", "--ca", "/no/such/file"], says: "--ca cannot be read" },
     { args: ["--enpoint", "x"], says: "'--enpoint'" },
   ])("called with $args says what is wrong, and ends with 2", async ({ args, says }) => {
-    const { code, errors, output } = await runKit("host.ts", args);
+    const { code, errors, output } = await callKit(hostCommand, args);
     expect([code, output]).toEqual([2, ""]);
     expect(errors).toContain(says);
     expect(errors).toContain("Exit code:");
@@ -97,7 +98,7 @@ describe("the command", () => {
     await once(silent, "listening");
     try {
       const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
-      const { code, output } = await runKit("host.ts", ["--endpoint", endpoint, "--timeout", "0.5", "--json"]);
+      const { code, output } = await callKit(hostCommand, ["--endpoint", endpoint, "--timeout", "0.5", "--json"]);
       expect(code).toBe(1);
       const { counts, results } = JSON.parse(output);
       expect(counts).toEqual({ ok: 0, FAILED: 1, skipped: hostRules.length - 1 });
@@ -114,11 +115,11 @@ describe("the command", () => {
   });
 
   it("shows its flags with --help, and its rules with --list", async () => {
-    expect(await runKit("host.ts", ["--help"])).toMatchObject({
+    expect(await callKit(hostCommand, ["--help"])).toMatchObject({
       code: 0,
       output: expect.stringContaining("--rule ID"),
     });
-    const { code, output } = await runKit("host.ts", ["--list"]);
+    const { code, output } = await callKit(hostCommand, ["--list"]);
     expect([code, output.trimEnd().split("\n").length]).toEqual([0, hostRules.length]);
   });
 });

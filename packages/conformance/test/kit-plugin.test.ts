@@ -5,13 +5,14 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { type PluginServer, serve } from "@cpg/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pluginCommand } from "../src/kit/command/plugin-command.ts";
 import { checkJoiningPlugin, checkPlugin, joiningRules, pluginRules } from "../src/kit/plugin/check-plugin.ts";
 import type { RuleResult } from "../src/kit/rule/run-rules.ts";
 import { startKvPlugin } from "./interop/kv.ts";
 import { startBrokenServer } from "./kit/broken-server.ts";
 import { join, joinBreakages, type Twist } from "./kit/joining-plugin.ts";
 import { pluginBreakages } from "./kit/plugin-breakages.ts";
-import { runKit } from "./kit/run-kit.ts";
+import { callKit, runKit } from "./kit/run-kit.ts";
 
 const controlToken = "the kit is the host of this plugin";
 const startPlugin = (): Promise<PluginServer> => startKvPlugin(undefined, "kit-kv", { token: controlToken });
@@ -136,7 +137,7 @@ describe("the command", () => {
     { args: ["--endpoint", "http://127.0.0.1:1", "--join"], says: "--endpoint or --join is needed, and not both" },
     { args: ["--join", "--join-port", "99999"], says: "--join-port must be a port" },
   ])("called with $args says what is wrong, and ends with 2", async ({ args, says }) => {
-    const { code, errors } = await runKit("plugin.ts", args);
+    const { code, errors } = await callKit(pluginCommand, args);
     expect(code).toBe(2);
     expect(errors).toContain(says);
   });

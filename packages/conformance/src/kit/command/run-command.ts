@@ -27,7 +27,7 @@ export interface CommonChoices {
   readonly publicHost: string | undefined;
   readonly strict: boolean;
   readonly only: readonly string[];
-  readonly ruleTimeoutMs: number;
+  readonly ruleTimeoutMs: number | undefined;
 }
 
 export interface Command<Flags extends ParseArgsOptionsConfig> {
@@ -43,7 +43,8 @@ export interface Command<Flags extends ParseArgsOptionsConfig> {
   ): Promise<RuleResult[]>;
 }
 
-const maxTimeoutSeconds = 3_600;
+/** All rules together have no more. */
+const maxTimeoutSeconds = 300;
 
 /**
  * Runs a command and returns its exit code: 0 when no rule failed, 1 when one did, 2 when it was called wrongly. Results go to
@@ -52,28 +53,29 @@ const maxTimeoutSeconds = 3_600;
 export async function runCommand<Flags extends ParseArgsOptionsConfig>(
   command: Command<Flags>,
   args: readonly string[],
+  output: Pick<Console, "log" | "error"> = console,
 ): Promise<0 | 1 | 2> {
   try {
     const { values } = parseArgs({ args: [...args], options: { ...command.flags, ...commonFlags }, strict: true });
     const given = values as Record<string, string | boolean | string[] | undefined>;
     if (given.help === true) {
-      console.log(command.usage);
+      output.log(command.usage);
       return 0;
     }
     if (given.list === true) {
-      for (const rule of command.rules) console.log(`${rule.id}: ${rule.expects} [${rule.section}]${noteOf(rule)}`);
+      for (const rule of command.rules) output.log(`${rule.id}: ${rule.expects} [${rule.section}]${noteOf(rule)}`);
       return 0;
     }
     const json = given.json === true;
     const own = given as Readonly<Record<keyof Flags, string | boolean | undefined>>;
     const results = await command.run(readChoices(given), own, (result) => {
-      if (!json) console.log(resultLine(result));
+      if (!json) output.log(resultLine(result));
     });
     const counts = countResults(results);
-    console.log(json ? JSON.stringify({ counts, results }, undefined, 2) : summaryLine(results));
+    output.log(json ? JSON.stringify({ counts, results }, undefined, 2) : summaryLine(results));
     return counts.FAILED === 0 ? 0 : 1;
   } catch (reason) {
-    console.error(`${usageFault(reason)}\n\n${command.usage}`);
+    output.error(`${usageFault(reason)}\n\n${command.usage}`);
     return 2;
   }
 }
@@ -91,11 +93,12 @@ function readChoices(given: Readonly<Record<string, string | boolean | string[] 
     publicHost: text("public-host"),
     strict: given.strict === true,
     only: Array.isArray(rule) ? rule : [],
-    ruleTimeoutMs: readTimeoutMs(text("timeout") ?? "10"),
+    ruleTimeoutMs: readTimeoutMs(text("timeout")),
   };
 }
 
-function readTimeoutMs(text: string): number {
+function readTimeoutMs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const seconds = Number(text);
   if (!(seconds > 0 && seconds <= maxTimeoutSeconds)) {
     throw new BadChoice(

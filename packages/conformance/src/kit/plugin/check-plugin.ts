@@ -29,7 +29,7 @@ interface CommonOptions {
   readonly strict?: boolean | undefined;
   /** Ids of rules, or groups. Default: all. */
   readonly only?: readonly string[] | undefined;
-  /** Bound on one rule, in ms. Default 10 000. */
+  /** Bound on one rule, in ms. Default 10 000; 60 000 for a plugin that joins, which somebody has to start. */
   readonly ruleTimeoutMs?: number | undefined;
   /** Bound on all rules, in ms. Default 300 000. */
   readonly totalTimeoutMs?: number | undefined;
@@ -88,7 +88,8 @@ export async function checkJoiningPlugin(options: CheckJoiningOptions): Promise<
   const host: KitHost = await startKitHost(place);
   try {
     onReady(host.url);
-    return await runRules({ ...boundsOf(options), rules, subjectFor: (signal) => ({ host, signal }), clock });
+    const bounds = boundsOf({ ...options, ruleTimeoutMs: options.ruleTimeoutMs ?? 60_000 });
+    return await runRules({ ...bounds, rules, subjectFor: (signal) => ({ host, signal }), clock });
   } finally {
     await host.close();
   }
