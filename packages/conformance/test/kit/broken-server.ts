@@ -191,7 +191,7 @@ export function sendStream(response: AnyResponse, messages: readonly Json[], end
   if (end !== undefined) response.end();
 }
 
-export function rpcOf(path: string): string {
+function rpcOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 

@@ -13,7 +13,7 @@ const formats: readonly RpcFormat[] = (["1.1", "2"] as const).flatMap((http) =>
 );
 
 /** A server that lacks HTTP/2, or gRPC over HTTP/1.1, is a Go host. */
-export function mayLackFormat({ protocol, http }: RpcFormat): boolean {
+function mayLackFormat({ protocol, http }: RpcFormat): boolean {
   return http === "2" || protocol === "grpc";
 }
 

@@ -29,8 +29,3 @@ export function isCodeName(text: unknown): text is CodeName {
 export function codeOfNumber(text: string): CodeName | undefined {
   return /^\d{1,2}$/.test(text) ? names[Number(text)] : undefined;
 }
-
-/** What the protocols call the number of a code. */
-export function numberOf(code: CodeName): number {
-  return names.indexOf(code);
-}

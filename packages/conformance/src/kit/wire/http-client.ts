@@ -55,7 +55,7 @@ export function createHttpClient({ endpoint, ca }: HttpClientOptions): HttpClien
 }
 
 /** @throws {BadChoice} naming the rule. */
-export function readEndpoint(endpoint: string): URL {
+function readEndpoint(endpoint: string): URL {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") {
     throw new BadChoice("endpoint", `must be http://host:port or https://host:port, not ${JSON.stringify(endpoint)}`);
