@@ -23,18 +23,26 @@ function isAlive(pid: number | undefined): boolean {
 
 describe("the end of a platform", { timeout: 60_000 }, () => {
   it("stops each plugin before those that it needs, and leaves nothing", async () => {
+    const waiting = createWaitingRelay();
     await using scene = await startPlatform({
       plugins: [
-        relayInMemory("c", { requires: ["b"] }),
+        relayInMemory("c", { requires: ["b"], impl: waiting.impl }),
         relayProcess("a"),
         relayInMemory("b", { requires: ["a"] }),
-        relayInMemory("d"),
+        relayInMemory("d", { requires: ["b"] }),
       ],
     });
     const { platform } = scene;
     const pid = platform.plugins()[1]?.pid;
     expect(isAlive(pid)).toBe(true);
-    await platform.close();
+    const answer = createCaller(platform, ["c"]).call("c", "kept");
+    await waiting.began;
+    const closed = platform.close();
+    await scene.until((event) => event.plugin === "d" && event.type === "state" && event.state === "stopped");
+    expect(scene.states()).toEqual(["c draining", "a running", "b running", "d stopped"]);
+    waiting.release();
+    expect(await answer).toBe("kept");
+    await closed;
     await platform.closed;
     const stopped = scene.events.flatMap((event) =>
       event.type === "state" && event.state === "stopped" ? [event.plugin] : [],
