@@ -15,7 +15,7 @@ async function withStorage<T>(service: ServiceProcess, work: (client: StorageCli
   return await work(await client.dispense("storage"));
 }
 type StorageClient = Awaited<
-  ReturnType<ReturnType<typeof createPluginClient<{ storagePlugin: typeof storagePlugin }>>["dispense"]>
+  ReturnType<ReturnType<typeof createPluginClient<{ storage: typeof storagePlugin }>>["dispense"]>
 >;
 
 it("what was saved is found after a crash and after a restart", { timeout: 120_000 }, async () => {

@@ -30,13 +30,18 @@ export function generatedNames(services: readonly DescService[]): ReadonlyMap<De
   return named;
 }
 
+/** What a service of that name is called, when nothing of it is taken. */
+export function preferredNames(serviceName: string): GeneratedNames {
+  return namesOf(stemOf(serviceName), "");
+}
+
 /** The plugin's name for a service whose options give none: KVService is "kv". May break the rules for names. */
 export function defaultPluginName({ name }: DescService): string {
   return camelCase(stemOf(name));
 }
 
 function* candidates({ name }: DescService): Generator<GeneratedNames, void, void> {
-  yield namesOf(stemOf(name), "");
+  yield preferredNames(name);
   yield namesOf(name, "");
   // A dollar sign, since no name of a .proto has one.
   for (let number = 1; ; number++) yield namesOf(name, `$${number}`);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { shownCommands, smokeProject } from "./project-smoke.ts";
 import { type ReadmeProgram, readmeProgram } from "./readme-program.ts";
 import { mustRun, runCommand } from "./run-command.ts";
 import { type Manifest, publicPackages, readManifest, repositoryRoot } from "./workspace-packages.ts";
@@ -136,6 +137,7 @@ let failures = 0;
 try {
   const packed = new Map<string, Packed>();
   for (const { directory, manifest } of publicPackages()) packed.set(manifest.name, await pack(directory, work));
+  const projectPage = packed.get("@cpg/codegen")?.pages[0]?.markdown ?? "";
   const topReadme = readFileSync(join(repositoryRoot, "README.md"), "utf8");
   const cases = [
     ...[...packed].flatMap(([name, { pages }]) =>
@@ -147,15 +149,30 @@ try {
     ),
     { title: "README.md of the repository", names: shownIn(topReadme), markdown: topReadme },
   ];
-  for (const [index, { title, names, markdown }] of cases.entries()) {
+  const attempt = async (title: string, work: () => Promise<void>): Promise<void> => {
     console.log(title);
     try {
-      await smoke(names, markdown, packed, join(work, `case-${index}`));
+      await work();
     } catch (error) {
       failures += 1;
       console.error(`  FAILED: ${error instanceof Error ? error.message : String(error)}`);
     }
+  };
+  for (const [index, { title, names, markdown }] of cases.entries()) {
+    if (markdown === projectPage) continue; // commands, no program
+    await attempt(title, () => smoke(names, markdown, packed, join(work, `case-${index}`)));
   }
+  const tarballs = new Map([...packed].map(([name, { tarball }]) => [name, tarball]));
+  const commands = shownCommands(projectPage);
+  await attempt("a plugin from an empty folder", () =>
+    smokeProject({ commands, prints: /my listens on http/, tarballs, directory: join(work, "plugin") }),
+  );
+  const hostCommands = commands.map((command) =>
+    command.replace("init my-plugin", "init --host my-host").replace("my-plugin", "my-host"),
+  );
+  await attempt("a host from an empty folder", () =>
+    smokeProject({ commands: hostCommands, prints: /hello world/, tarballs, directory: join(work, "host") }),
+  );
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
