@@ -89,7 +89,7 @@ export async function checkJoiningPlugin(options: CheckJoiningOptions): Promise<
   try {
     onReady(host.url);
     const bounds = boundsOf({ ...options, ruleTimeoutMs: options.ruleTimeoutMs ?? 60_000 });
-    return await runRules({ ...bounds, rules, subjectFor: (signal) => ({ host, signal }), clock });
+    return await runRules({ ...bounds, rules, subjectFor: (signal) => ({ host, signal, clock }), clock });
   } finally {
     await host.close();
   }

@@ -165,22 +165,39 @@ export const joinRules: readonly Rule<JoiningPlugin>[] = [
   {
     id: "join.reachable",
     section: "HTTP beside the RPCs",
-    expects: "the plugin can be reached at its base_url",
+    expects: "the plugin can be reached at its base_url, soon after it registered",
     needs: ["join.base-url"],
-    async check({ host, signal }) {
-      for (const { href } of baseUrlsAt(host)) {
-        const http = createHttpClient({ endpoint: href });
-        try {
-          await http.open("1.1", { path: "/healthz" }, signal).head;
-        } catch (reason) {
-          throw new BrokenRule(`${href}: ${reason instanceof Error ? reason.message : "no answer"}`);
-        } finally {
-          http.close();
-        }
-      }
+    async check(plugin) {
+      for (const { href } of baseUrlsAt(plugin.host)) await untilReached(plugin, href);
     },
   },
 ];
+
+/** A Go plugin registers before it listens. */
+async function untilReached({ clock, signal }: JoiningPlugin, endpoint: string): Promise<void> {
+  const http = createHttpClient({ endpoint });
+  const startedMs = clock.monotonic();
+  try {
+    for (;;) {
+      try {
+        await http.open("1.1", { path: "/healthz" }, signal).head;
+        return;
+      } catch (reason) {
+        if (clock.monotonic() - startedMs > reachMs) throw new BrokenRule(`${endpoint}: ${messageOf(reason)}`);
+      }
+      await clock.sleep(pauseMs, signal);
+    }
+  } finally {
+    http.close();
+  }
+}
+
+const reachMs = 3_000;
+const pauseMs = 50;
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
 
 function handshakeOf({ host }: JoiningPlugin): Handshake["request"] {
   const call = host.seen.find(isHandshake);

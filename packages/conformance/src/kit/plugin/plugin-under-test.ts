@@ -1,3 +1,4 @@
+import type { Clock } from "@cpg/resilience";
 import type { ServerUnderTest } from "../server/server-under-test.ts";
 import type { KitHost } from "./kit-host.ts";
 
@@ -12,6 +13,7 @@ export interface PluginUnderTest extends ServerUnderTest {
 
 /** A plugin that was started with the URL of the kit's host. */
 export interface JoiningPlugin {
+  readonly clock: Clock;
   readonly host: KitHost;
   readonly signal: AbortSignal;
 }

@@ -6,7 +6,10 @@ const maxShown = 200;
 
 /** A value as a report shows it: short, on one line. */
 export function shown(value: unknown): string {
-  const json = JSON.stringify(value, (_key, part) => (typeof part === "bigint" ? String(part) : part));
+  const json = JSON.stringify(value, (key, part) => {
+    if (key === "$typeName") return undefined;
+    return typeof part === "bigint" ? String(part) : part;
+  });
   const text = json ?? String(value);
   return text.length <= maxShown ? text : `${text.slice(0, maxShown)}… (${text.length} characters)`;
 }
