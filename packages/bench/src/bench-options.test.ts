@@ -12,6 +12,7 @@ describe("parseBenchOptions", () => {
       seed: 77,
       json: undefined,
       markdown: undefined,
+      write: false,
     });
   });
 
@@ -37,7 +38,8 @@ describe("parseBenchOptions", () => {
     { args: ["--seed", "4294967296"], message: "--seed must be a whole number from 0 to 4294967295" },
     { args: ["--json", ""], message: "--json needs the name of a file" },
     { args: ["--markdown="], message: "--markdown needs the name of a file" },
-    { args: ["--fast"], message: "--fast" },
+    { args: ["--fast"],
+    ["--write", "--short"], message: "--fast" },
   ])("refuses $args", ({ args, message }) => {
     expect(() => parse(...args)).toThrow(message);
   });

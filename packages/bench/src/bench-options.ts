@@ -11,9 +11,11 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** File for the result as Markdown, instead of stdout. */
   readonly markdown: string | undefined;
+  /** Puts the result into this package: README.md, results.json, chart.svg. */
+  readonly write: boolean;
 }
 
-export const usage = "pnpm bench [table…] [--rounds N] [--short] [--seed N] [--json FILE] [--markdown FILE]";
+export const usage = "pnpm bench [table…] [--rounds N] [--short] [--seed N] [--json FILE] [--markdown FILE] [--write]";
 
 const defaultRounds = 9;
 const shortRounds = 3;
@@ -37,12 +39,14 @@ export function parseBenchOptions(
       seed: { type: "string" },
       json: { type: "string" },
       markdown: { type: "string" },
+      write: { type: "boolean", default: false },
     },
   });
   for (const name of positionals) {
     if (!known.includes(name)) throw new TypeError(`there is no table "${name}"; there are ${known.join(", ")}`);
   }
-  const { short, json, markdown } = values;
+  const { short, json, markdown, write } = values;
+  if (write && short) throw new TypeError("--write is not for --short: its figures say nothing");
   for (const [name, file] of Object.entries({ json, markdown })) {
     if (file === "") throw new TypeError(`--${name} needs the name of a file`);
   }
@@ -53,6 +57,7 @@ export function parseBenchOptions(
     seed: wholeNumber("seed", values.seed, 0, 2 ** 32 - 1) ?? randomSeed(),
     json,
     markdown,
+    write,
   };
 }
 

@@ -7,6 +7,7 @@ import { authTable } from "./auth/auth-table.ts";
 import { type BenchOptions, parseBenchOptions, usage } from "./bench-options.ts";
 import { brokerTable } from "./broker/broker-table.ts";
 import { hedgingTable } from "./hedging/hedging-table.ts";
+import { idleTable } from "./idle/idle-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
 import { memoryTable } from "./launch/memory-table.ts";
@@ -17,11 +18,20 @@ import { type RunOptions, runTable } from "./run-table.ts";
 import { surroundings } from "./surroundings.ts";
 import type { Table } from "./table.ts";
 import type { TableResult } from "./table-result.ts";
+import { writeResults } from "./write-results.ts";
 
 const tables = new Map<string, Table>(
-  [memoryTable, launchTable, interceptorsTable, authTable, hedgingTable, registryTable, brokerTable, routingTable].map(
-    (table) => [table.name, table],
-  ),
+  [
+    memoryTable,
+    launchTable,
+    interceptorsTable,
+    authTable,
+    hedgingTable,
+    registryTable,
+    brokerTable,
+    idleTable,
+    routingTable,
+  ].map((table) => [table.name, table]),
 );
 
 /**
@@ -72,7 +82,9 @@ const options = parse();
 console.error(`seed ${options.seed}`);
 try {
   const report = await run(options);
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  const json = `${JSON.stringify(report, undefined, 2)}\n`;
+  if (options.json !== undefined) writeFileSync(options.json, json);
+  if (options.write) writeResults(report, json);
   const markdown = reportAsMarkdown(report);
   if (options.markdown === undefined) process.stdout.write(markdown);
   else writeFileSync(options.markdown, markdown);
