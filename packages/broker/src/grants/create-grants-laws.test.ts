@@ -142,6 +142,8 @@ it("whatever happens, what was derived never allows more, never lives longer, an
       check();
       expect(violations).toEqual([]);
       expect(grants.size).toBe(0);
+      await clock.advance(0);
+      expect(clock.pending).toBe(0); // no time is waited for
       const begun = changes.filter(({ type }) => type === "issued" || type === "derived").map(({ grant }) => grant.id);
       const over = changes.filter(({ type }) => type === "ended").map(({ grant }) => grant.id);
       expect(over.toSorted()).toEqual(begun.toSorted()); // each once

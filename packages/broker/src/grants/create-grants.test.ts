@@ -178,6 +178,26 @@ describe("limits", () => {
   });
 });
 
+describe("a time to live", () => {
+  const bad = [0, -1, Number.NaN, Number.POSITIVE_INFINITY];
+
+  it.each(bad)("of %d is refused by name, whoever asks, and changes nothing", (ttlMs) => {
+    const { grants } = scene();
+    const { grant } = grants.issue(terms);
+    const refusal = /^ttlMs must be a finite number of ms greater than 0/;
+    expect(() => grants.issue({ ...terms, ttlMs })).toThrow(refusal);
+    expect(() => grants.renew(grant.id, "api-1", ttlMs)).toThrow(refusal);
+    expect(() => grants.derive(grant.id, "api-1", { holder: "b-1", reason: "", ttlMs })).toThrow(refusal);
+    expect(grants.list()).toEqual([grant]);
+  });
+
+  it.each(bad)("of %d is no default, and no maximum", (ms) => {
+    const clock = new FakeClock();
+    expect(() => createGrants({ clock, ttlMs: ms, maxTtlMs: 1 })).toThrow(/^ttlMs must be/);
+    expect(() => createGrants({ clock, ttlMs: 1, maxTtlMs: ms })).toThrow(/^maxTtlMs must be/);
+  });
+});
+
 describe("methods", () => {
   it("of a derived grant are the only ones that it can be used for", () => {
     const { grants } = scene();
@@ -229,6 +249,15 @@ describe("an end", () => {
     }
     const ended = changes.slice(3).map((change) => [change.type, change.grant.accessor]);
     expect(ended).toEqual([grant, child, grandchild].map(({ accessor }) => ["ended", accessor]));
+  });
+
+  it("takes any number of derived grants with it", () => {
+    const count = 130_000;
+    const { grants } = scene({ maxGrants: count + 1, maxGrantsPerIdentity: count + 1 });
+    const { grant } = grants.issue(terms);
+    for (let at = 0; at < count; at++) grants.derive(grant.id, "api-1", { holder: "b-1", reason: "" });
+    expect(grants.revoke(grant.accessor, "test")).toBe(count + 1);
+    expect(grants.size).toBe(0);
   });
 
   it("of an identity ends what it holds, and what was derived from that for others, but not what others hold", () => {

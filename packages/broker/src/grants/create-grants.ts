@@ -6,10 +6,10 @@ import { grantRefused } from "../grant-refused.ts";
 import { createExpiry, type Expiring } from "./expiry.ts";
 import type { Grant, GrantEnd } from "./grant.ts";
 import { createGrantCalls, type GrantCalls } from "./grant-calls.ts";
-import { resolveGrantLimits } from "./grant-limits.ts";
+import { createGrantIndex, type Indexed } from "./grant-index.ts";
+import { checkTtl, resolveGrantLimits } from "./grant-limits.ts";
 import { allowsMethod, derivedGrant, type GrantNames, isOver, issuedGrant, renewedGrant } from "./grant-rules.ts";
 import type { GrantChange, GrantLimits, Grants, IssuedGrant } from "./grants.ts";
-import { addTo, removeFrom } from "./set-index.ts";
 
 export interface CreateGrantsOptions {
   readonly clock: Clock;
@@ -24,11 +24,9 @@ export interface CreateGrantsOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-interface Entry extends Expiring {
+interface Entry extends Indexed, Expiring {
   grant: Grant;
   readonly tokenHash: Buffer;
-  /** Runtime id of who asked for it: whose limit it counts towards. */
-  readonly askedBy: string;
   readonly from: Entry | undefined;
   derived: Set<Entry> | undefined;
   /** From the first call on. */
@@ -42,15 +40,14 @@ const retryAfterMs = 10_000;
 /** Compared with when there is no such grant, so that this takes as long as a wrong token. */
 const noHash = hashToken(createToken());
 
-/** @throws {RangeError} naming the limit. */
+/** @throws {RangeError} naming the option or limit. */
 export function createGrants(options: CreateGrantsOptions): Grants {
   const { clock, ttlMs: defaultTtlMs, maxTtlMs, onEvent = () => {}, onError = () => {} } = options;
   const limits = resolveGrantLimits(options.limits);
-  const byId = new Map<string, Entry>();
-  const byAccessor = new Map<string, Entry>();
-  const byHolder = new Map<string, Set<Entry>>();
-  const byType = new Map<string, Set<Entry>>();
-  const askedFor = new Map<string, number>();
+  checkTtl("ttlMs", defaultTtlMs);
+  checkTtl("maxTtlMs", maxTtlMs);
+  const index = createGrantIndex<Entry>();
+  const { byId, byAccessor, byHolder, byType } = index;
   let closed = false;
 
   const tell = (change: GrantChange): void => callListener(() => onEvent(change), onError);
@@ -72,26 +69,15 @@ export function createGrants(options: CreateGrantsOptions): Grants {
     const ended: Entry[] = [];
     const open = [...entries];
     for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
-      if (!byId.delete(entry.grant.id)) continue;
-      forget(entry);
+      if (!index.remove(entry)) continue;
+      entry.from?.derived?.delete(entry);
+      expiry.remove(entry);
       ended.push(entry);
-      if (entry.derived !== undefined) open.push(...entry.derived);
+      for (const derived of entry.derived ?? []) open.push(derived); // spread, they can be too many for the stack
     }
     for (const { calls } of ended) calls?.end(endError(how, because));
     for (const { grant } of ended) tell({ type: "ended", grant, end: how, because });
     return ended.length;
-  };
-
-  const forget = (entry: Entry): void => {
-    const { grant, askedBy, from } = entry;
-    byAccessor.delete(grant.accessor);
-    removeFrom(byHolder, grant.holder, entry);
-    removeFrom(byType, grant.type, entry);
-    const left = (askedFor.get(askedBy) ?? 0) - 1;
-    if (left > 0) askedFor.set(askedBy, left);
-    else askedFor.delete(askedBy);
-    from?.derived?.delete(entry);
-    expiry.remove(entry);
   };
 
   const checkRoom = (askedBy: string): void => {
@@ -100,7 +86,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
     if (byId.size >= maxGrants) {
       throw retryLater(`all ${maxGrants} grants of this host are in use`, Code.ResourceExhausted, retryAfterMs);
     }
-    if ((askedFor.get(askedBy) ?? 0) >= maxGrantsPerIdentity) {
+    if ((index.asked.get(askedBy) ?? 0) >= maxGrantsPerIdentity) {
       const message = `${askedBy} has asked for ${maxGrantsPerIdentity} grants that live, which is the most`;
       throw retryLater(message, Code.ResourceExhausted, retryAfterMs);
     }
@@ -110,11 +96,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
     const token = createToken();
     const tokenHash = hashToken(token);
     const entry: Entry = { grant, tokenHash, askedBy, from, derived: undefined, calls: undefined, bucket: undefined };
-    byId.set(grant.id, entry);
-    byAccessor.set(grant.accessor, entry);
-    addTo(byHolder, grant.holder, entry);
-    addTo(byType, grant.type, entry);
-    askedFor.set(askedBy, (askedFor.get(askedBy) ?? 0) + 1);
+    index.add(entry);
     if (from !== undefined) {
       from.derived ??= new Set();
       from.derived.add(entry);
@@ -142,6 +124,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
       return byId.size;
     },
     issue({ type, version, holder, reason, ttlMs = defaultTtlMs }) {
+      checkTtl("ttlMs", ttlMs);
       checkRoom(holder);
       const grant = issuedGrant(randomNames(), { type, version, holder, reason, ttlMs, maxTtlMs }, now());
       const issued = keep(grant, holder, undefined);
@@ -169,6 +152,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
       return entry.calls.enter(nowMs);
     },
     renew(id, holder, ttlMs) {
+      checkTtl("ttlMs", ttlMs);
       const entry = held(id, holder);
       const grant = renewedGrant(entry.grant, entry.from?.grant, ttlMs, clock.monotonic());
       entry.grant = grant;
@@ -176,6 +160,7 @@ export function createGrants(options: CreateGrantsOptions): Grants {
       return grant;
     },
     derive(id, holder, { holder: other, reason, methods, ttlMs }) {
+      checkTtl("ttlMs", ttlMs);
       const entry = held(id, holder);
       checkRoom(holder);
       const terms = { holder: other, reason, methods, ttlMs };

@@ -25,6 +25,12 @@ export function resolveGrantLimits(limits: GrantLimits = {}): ResolvedGrantLimit
   return { maxGrants, maxGrantsPerIdentity, maxDepth, maxConcurrentCalls, rate };
 }
 
+/** @throws {RangeError} for what is no time; undefined is a default. */
+export function checkTtl(name: string, ttlMs: number | undefined): void {
+  if (ttlMs === undefined || (ttlMs > 0 && ttlMs < Number.POSITIVE_INFINITY)) return;
+  throw new RangeError(`${name} must be a finite number of ms greater than 0, got ${ttlMs}`);
+}
+
 function checkWhole(name: string, value: number, least: number): void {
   if (!Number.isSafeInteger(value) || value < least) {
     throw new RangeError(`limits.${name} must be a whole number from ${least}, got ${value}`);

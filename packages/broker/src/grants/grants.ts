@@ -58,7 +58,8 @@ export type GrantChange =
   | { readonly type: "ended"; readonly grant: Grant; readonly end: GrantEnd; readonly because: string };
 
 /**
- * The grants that a host has given out. To issue, look up and end one takes the same time however many there are. Those
+ * The grants that a host has given out. Each time to live has to be a finite number greater than 0, else there is a
+ * RangeError and nothing has changed. To issue, look up and end one takes the same time however many there are. Those
  * whose time is up leave memory by themselves, within a second.
  */
 export interface Grants {
