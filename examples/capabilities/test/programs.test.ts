@@ -24,6 +24,6 @@ it("the demo checks what it says, and ends by itself", { timeout: 60_000 }, asyn
     expect.stringMatching(/revoked +the open watch ended with permission_denied/),
     expect.stringMatching(/asked again +another grant/),
     expect.stringMatching(/ended +.*no grant is left/),
-    expect.stringMatching(/audit +\d+ events, no token among them/),
+    expect.stringMatching(/audit +.*no token among them/),
   ]);
 });
