@@ -244,19 +244,19 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     return { ...provider, registrations: store.ofProvider(provider.id), inFlight: selector.inFlight(provider.id) };
   }
 
-  function graphPlugin({ id }: Provider) {
+  function graphPlugin({ id, selfId }: Provider): GraphPlugin {
     const provides = store.ofProvider(id).map(({ type, version }) => ({ type, version }));
     const identity = host?.identities.get(id);
-    return { id, provides, requires: identity && declarations?.of(identity)?.requires };
+    return { id, selfId, provides, requires: identity && declarations?.of(identity)?.requires };
   }
 
   /** Programs that only use others: they are nowhere but among the identities. */
   function consumers(): GraphPlugin[] {
     return (host?.identities.all() ?? []).flatMap((identity) => {
       const { provides = [], requires = [] } = declarations?.of(identity) ?? {};
-      const { runtimeId: id } = identity;
+      const { runtimeId: id, selfId } = identity;
       const isConsumer = requires.length > 0 && provides.length === 0 && store.ofProvider(id).length === 0;
-      return isConsumer ? [{ id, requires }] : [];
+      return isConsumer ? [{ id, selfId, requires }] : [];
     });
   }
 }

@@ -86,7 +86,7 @@ describe("impact and remove", { timeout: 60_000 }, () => {
     const { platform } = scene;
     const other = createCaller(platform, ["api"], true);
     expect(platform.impact("api").breaks).toEqual([
-      { plugin: other.runtimeId, selfId: undefined, types: ["api"], direct: true },
+      { plugin: other.runtimeId, selfId: "caller", types: ["api"], direct: true },
     ]);
     platform.host.identities.revoke(other.runtimeId);
     expect(platform.impact("api").breaks).toEqual([]);

@@ -2,6 +2,8 @@
 export interface GraphPlugin {
   /** Names the plugin; no two are the same. */
   readonly id: string;
+  /** Its own name, for people. */
+  readonly selfId?: string | undefined;
   readonly provides?: readonly { readonly type: string; readonly version: string }[] | undefined;
   readonly requires?: readonly GraphRequirement[] | undefined;
 }

@@ -28,11 +28,11 @@ export function platformGraph(
     plugins.push({ id, selfId, provides: counts ? provides : [], requires: counts ? requires : [] });
   }
   const providers = new Map(registry.providers().map((provider) => [provider.id, provider]));
-  for (const { id, provides, requires } of registry.graph().plugins) {
+  for (const { id, selfId, provides, requires } of registry.graph().plugins) {
     if (own.has(id)) continue;
     const provider = providers.get(id);
     const counts = provider === undefined || isCalled(provider);
-    plugins.push({ id, selfId: provider?.selfId, provides: counts ? provides : [], requires });
+    plugins.push({ id, selfId, provides: counts ? provides : [], requires });
   }
   return plugins;
 }
