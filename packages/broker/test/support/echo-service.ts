@@ -60,7 +60,7 @@ const file = fileDesc(
   ),
 );
 
-export const NoteSchema: GenMessage<Note> = messageDesc(file, 0);
+const NoteSchema: GenMessage<Note> = messageDesc(file, 0);
 
 interface Echo<Kind> {
   readonly methodKind: Kind;
