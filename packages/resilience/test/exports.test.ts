@@ -32,6 +32,7 @@ describe("what the package exports", () => {
       "markUnprocessed",
       "nodePeer",
       "peerKey",
+      "peerName",
       "policyInterceptor",
       "readRetryDelay",
       "requestSourceKey",
