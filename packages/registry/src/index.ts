@@ -42,6 +42,7 @@ export type {
   ReplaceOptions,
   ReplaceReport,
   RestartPluginOptions,
+  WatchStateOptions,
 } from "./platform/platform.ts";
 export { PlatformError, type ReplaceStage } from "./platform/platform-error.ts";
 export type { PlatformEvent, PluginStateEvent } from "./platform/platform-event.ts";
@@ -59,6 +60,12 @@ export type {
 export type { PluginEffect, PluginImpact } from "./platform/plugin-impact.ts";
 export type { PluginOperation, PluginSnapshot, RunSnapshot } from "./platform/plugin-snapshot.ts";
 export type { PluginStateName, StartStage } from "./platform/plugin-state.ts";
+export type {
+  GuestPluginState,
+  PlatformPluginState,
+  PlatformState,
+  ServingFacts,
+} from "./platform/state-view/platform-state.ts";
 export { AccessDeniedError } from "./policy/access-denied-error.ts";
 export type { AccessRequest } from "./policy/access-policy.ts";
 export type { AccessAction, AccessRule, AccessRuleFunction } from "./policy/access-rule.ts";

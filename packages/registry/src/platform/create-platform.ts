@@ -10,12 +10,15 @@ import { tellReadiness } from "./host-readiness.ts";
 import type { Platform } from "./platform.ts";
 import type { PlatformEntry } from "./platform-entry.ts";
 import type { PlatformEvent } from "./platform-event.ts";
+import { platformGraph } from "./platform-graph.ts";
 import type { PlatformOptions } from "./platform-options.ts";
 import type { PlatformNews, PlatformParts } from "./platform-parts.ts";
 import { kindOf } from "./platform-plugin.ts";
 import type { PluginSnapshot } from "./plugin-snapshot.ts";
 import { checkMs, impactOf, removePlugin } from "./remove-plugin.ts";
 import { replacePlugin } from "./replace-plugin.ts";
+import { newestStates } from "./state-view/newest-states.ts";
+import { platformState } from "./state-view/platform-state.ts";
 import { settled, stopPlugins } from "./stop-plugins.ts";
 
 const defaultGraceMs = 30_000;
@@ -120,6 +123,23 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       return bootReport;
     },
     plugins: () => [...entries.values()].map((entry) => snapshotOf(entry)),
+    state: () =>
+      platformState({
+        timeMs: clock.now(),
+        plugins: platform.plugins(),
+        graph: platformGraph(entries.values(), registry),
+        registry,
+      }),
+    watch({ signal } = {}) {
+      const ended = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
+      const follow = (listener: () => void) => {
+        const forget = [platform.onEvent(listener), registry.onChange(listener)];
+        return () => {
+          for (const stop of forget) stop();
+        };
+      };
+      return newestStates({ read: () => platform.state(), follow, signal: ended });
+    },
     onEvent(listener) {
       const heard = (event: PlatformEvent) => listener(event);
       listeners.add(heard);

@@ -5,6 +5,7 @@ import type { PlatformEvent } from "./platform-event.ts";
 import type { PlatformPlugin } from "./platform-plugin.ts";
 import type { PluginImpact } from "./plugin-impact.ts";
 import type { PluginSnapshot } from "./plugin-snapshot.ts";
+import type { PlatformState } from "./state-view/platform-state.ts";
 
 export interface AddOptions {
   /** Gives up: plugins that have not started fail with its reason. Has no effect on those that run. */
@@ -55,6 +56,10 @@ export interface RestartPluginOptions {
   readonly graceMs?: number | undefined;
 }
 
+export interface WatchStateOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface ClosePlatformOptions {
   /** How long calls may take to finish, over all plugins, in ms. From 0. Default 30 000. */
   readonly graceMs?: number | undefined;
@@ -71,6 +76,14 @@ export interface PlatformCore {
   readonly bootReport: BootReport;
   /** The plugins there are, in the order in which they were added. */
   plugins(): readonly PluginSnapshot[];
+  /** Everything that there is to see: its plugins, those that came by themselves, services, graph, calls in flight. */
+  state(): PlatformState;
+  /**
+   * The present state first, then the newest one after each change, or the newest of several for a slow reader. Calls that come
+   * and go are no change by themselves. Ends when its reader leaves, with `unavailable` when the platform closes, and with
+   * the reason of `signal`.
+   */
+  watch(options?: WatchStateOptions): AsyncIterable<PlatformState>;
   /** Hears of what happens, after `onEvent`. What it throws is dropped. Returns how to stop. */
   onEvent(listener: (event: PlatformEvent) => void): () => void;
   /**

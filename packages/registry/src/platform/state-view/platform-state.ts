@@ -1,0 +1,87 @@
+import type { Registry } from "../../create-registry.ts";
+import { createDependencyGraph, type GraphProblem } from "../../graph/dependency-graph.ts";
+import type { GraphPlugin } from "../../graph/graph-plugin.ts";
+import type { ProviderHealth } from "../../health/provider-health.ts";
+import type { ServiceView } from "../../watch/service-view.ts";
+import type { PlatformGraphPlugin } from "../platform-graph.ts";
+import type { PluginSnapshot } from "../plugin-snapshot.ts";
+
+/** How a plugin is seen from its host, beside what it is. */
+export interface ServingFacts {
+  /** Undefined: it provides nothing at present. */
+  readonly health: ProviderHealth | undefined;
+  /** Routed calls that it has not answered yet. */
+  readonly inFlight: number;
+  /** It finishes the calls it has and gets no new ones. */
+  readonly draining: boolean;
+}
+
+/** A plugin that the platform looks after. */
+export interface PlatformPluginState extends PluginSnapshot, ServingFacts {}
+
+/** A plugin that came by itself. */
+export interface GuestPluginState extends ServingFacts {
+  readonly runtimeId: string;
+  readonly selfId: string | undefined;
+  readonly provides: readonly { readonly type: string; readonly version: string }[];
+  readonly requires: NonNullable<GraphPlugin["requires"]>;
+}
+
+/** Everything that there is to see of a platform at one moment, as plain data. */
+export interface PlatformState {
+  /** Wall clock ms. */
+  readonly timeMs: number;
+  /** Of the registry. */
+  readonly revision: number;
+  /** In the order in which they were added. */
+  readonly plugins: readonly PlatformPluginState[];
+  /** In the order in which they came; providers first. */
+  readonly guests: readonly GuestPluginState[];
+  /** By service type, as watchers see them. */
+  readonly services: readonly ServiceView[];
+  readonly graph: {
+    /** Ids of the platform, and runtime ids of guests: those that can start together, layer after layer. */
+    readonly layers: readonly (readonly string[])[];
+    /** What is required and not there, and circles. */
+    readonly problems: readonly GraphProblem[];
+  };
+}
+
+export interface PlatformStateParts {
+  readonly timeMs: number;
+  readonly plugins: readonly PluginSnapshot[];
+  /** Who provides and needs what, by ids of the platform and runtime ids of guests. */
+  readonly graph: readonly PlatformGraphPlugin[];
+  readonly registry: Pick<Registry, "revision" | "providers" | "services">;
+}
+
+/** The state of these parts. Pure. */
+export function platformState({ timeMs, plugins, graph, registry }: PlatformStateParts): PlatformState {
+  const providers = new Map(registry.providers().map((provider) => [provider.id, provider]));
+  const factsOf = (runtimeId: string | undefined): ServingFacts => {
+    const provider = runtimeId === undefined ? undefined : providers.get(runtimeId);
+    return {
+      health: provider?.health,
+      inFlight: provider?.inFlight ?? 0,
+      draining: provider?.draining ?? false,
+    };
+  };
+  const own = new Set(plugins.map(({ id }) => id));
+  const { layers, problems } = createDependencyGraph(graph);
+  return {
+    timeMs,
+    revision: registry.revision,
+    plugins: plugins.map((plugin) => ({ ...plugin, ...factsOf(plugin.runtimeId) })),
+    guests: graph
+      .filter(({ id }) => !own.has(id))
+      .map(({ id, selfId, provides = [], requires = [] }) => ({
+        runtimeId: id,
+        selfId,
+        provides,
+        requires,
+        ...factsOf(id),
+      })),
+    services: registry.services().toSorted((a, b) => (a.type < b.type ? -1 : 1)),
+    graph: { layers, problems },
+  };
+}
