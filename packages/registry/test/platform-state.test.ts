@@ -36,8 +36,8 @@ describe("the state of a platform", () => {
     ]);
     expect(state.guests).toMatchObject([{ selfId: "guest", requires: [{ type: "api" }], health: undefined }]);
     expect(state.services.map(({ type, state: how }) => `${type} ${how}`)).toEqual([
-      "store available",
       "api available",
+      "store available",
     ]);
     expect(state.graph.layers).toEqual([["store"], ["api"], [state.guests[0]?.runtimeId]]);
     expect(state.graph.problems).toEqual([]);
