@@ -61,9 +61,12 @@ export type { PluginEffect, PluginImpact } from "./platform/plugin-impact.ts";
 export type { PluginOperation, PluginSnapshot, RunSnapshot } from "./platform/plugin-snapshot.ts";
 export type { PluginStateName, StartStage } from "./platform/plugin-state.ts";
 export type {
+  ErrorFacts,
+  GraphEdge,
   GuestPluginState,
   PlatformPluginState,
   PlatformState,
+  RunState,
   ServingFacts,
 } from "./platform/state-view/platform-state.ts";
 export { AccessDeniedError } from "./policy/access-denied-error.ts";

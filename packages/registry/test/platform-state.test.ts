@@ -40,11 +40,27 @@ describe("the state of a platform", () => {
       "store available",
     ]);
     expect(state.graph.layers).toEqual([["store"], ["api"], [state.guests[0]?.runtimeId]]);
+    expect(state.graph.edges).toContainEqual({
+      consumer: "api",
+      type: "store",
+      minVersion: "",
+      required: true,
+      providers: ["store"],
+    });
     expect(state.graph.problems).toEqual([]);
     const text = JSON.stringify(state);
     expect(JSON.parse(text).plugins[0].id).toBe("store");
     expect(text).not.toMatch(/token/i);
     await guest.close();
+  });
+
+  it("tells why a plugin does not run, as plain data", async () => {
+    const onStart = () => Promise.reject(new Error("no disk"));
+    await using scene = await startPlatform({ plugins: [relayInMemory("store", { onStart })] });
+    const [store] = scene.platform.state().plugins;
+    expect(store).toMatchObject({ state: "failed", stage: "launch", lastError: { code: "unavailable" } });
+    expect(store?.lastError?.message).toContain("no disk");
+    expect(structuredClone(store)).toEqual(store);
   });
 
   it("is watched: what fails, comes and goes is told, and the close of the platform ends it", async () => {

@@ -1,10 +1,14 @@
+import type { ConnectError } from "@connectrpc/connect";
 import type { Registry } from "../../create-registry.ts";
 import { createDependencyGraph, type GraphProblem } from "../../graph/dependency-graph.ts";
+import { findEdges } from "../../graph/edges.ts";
 import type { GraphPlugin } from "../../graph/graph-plugin.ts";
 import type { ProviderHealth } from "../../health/provider-health.ts";
+import { codeName } from "../../router/call-outcome.ts";
 import type { ServiceView } from "../../watch/service-view.ts";
+import type { ReplaceStage } from "../platform-error.ts";
 import type { PlatformGraphPlugin } from "../platform-graph.ts";
-import type { PluginSnapshot } from "../plugin-snapshot.ts";
+import type { PluginSnapshot, RunSnapshot } from "../plugin-snapshot.ts";
 
 /** How a plugin is seen from its host, beside what it is. */
 export interface ServingFacts {
@@ -16,8 +20,35 @@ export interface ServingFacts {
   readonly draining: boolean;
 }
 
+/** An error without what only this process can make use of: its cause, its stack. */
+export interface ErrorFacts {
+  /** As on the wire, such as "unavailable". */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One program that a plugin is. */
+export interface RunState extends Omit<RunSnapshot, "lastError"> {
+  readonly lastError: ErrorFacts | undefined;
+}
+
 /** A plugin that the platform looks after. */
-export interface PlatformPluginState extends PluginSnapshot, ServingFacts {}
+export interface PlatformPluginState
+  extends RunState,
+    Omit<PluginSnapshot, keyof RunSnapshot | "replacing">,
+    ServingFacts {
+  readonly replacing: { readonly stage: ReplaceStage; readonly other: RunState } | undefined;
+}
+
+/** What a plugin needs, and who has it. Ids of the platform, and runtime ids of guests. */
+export interface GraphEdge {
+  readonly consumer: string;
+  readonly type: string;
+  /** "": any. */
+  readonly minVersion: string;
+  readonly required: boolean;
+  readonly providers: readonly string[];
+}
 
 /** A plugin that came by itself. */
 export interface GuestPluginState extends ServingFacts {
@@ -42,6 +73,7 @@ export interface PlatformState {
   readonly graph: {
     /** Ids of the platform, and runtime ids of guests: those that can start together, layer after layer. */
     readonly layers: readonly (readonly string[])[];
+    readonly edges: readonly GraphEdge[];
     /** What is required and not there, and circles. */
     readonly problems: readonly GraphProblem[];
   };
@@ -68,10 +100,16 @@ export function platformState({ timeMs, plugins, graph, registry }: PlatformStat
   };
   const own = new Set(plugins.map(({ id }) => id));
   const { layers, problems } = createDependencyGraph(graph);
+  const idOf = (place: number): string => graph[place]?.id ?? "";
   return {
     timeMs,
     revision: registry.revision,
-    plugins: plugins.map((plugin) => ({ ...plugin, ...factsOf(plugin.runtimeId) })),
+    plugins: plugins.map(({ replacing, ...plugin }) => ({
+      ...plugin,
+      ...runState(plugin),
+      replacing: replacing && { stage: replacing.stage, other: runState(replacing.other) },
+      ...factsOf(plugin.runtimeId),
+    })),
     guests: graph
       .filter(({ id }) => !own.has(id))
       .map(({ id, selfId, provides = [], requires = [] }) => ({
@@ -82,6 +120,22 @@ export function platformState({ timeMs, plugins, graph, registry }: PlatformStat
         ...factsOf(id),
       })),
     services: registry.services().toSorted((a, b) => (a.type < b.type ? -1 : 1)),
-    graph: { layers, problems },
+    graph: {
+      layers,
+      edges: findEdges(graph).needs.map(({ consumer, providers: from, ...need }) => ({
+        ...need,
+        consumer: idOf(consumer),
+        providers: from.map(idOf),
+      })),
+      problems,
+    },
   };
+}
+
+function runState({ lastError, ...run }: RunSnapshot): RunState {
+  return { ...run, lastError: lastError && errorFacts(lastError) };
+}
+
+function errorFacts({ code, rawMessage }: ConnectError): ErrorFacts {
+  return { code: codeName(code), message: rawMessage };
 }
