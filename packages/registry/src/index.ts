@@ -31,6 +31,7 @@ export type { Impact } from "./graph/impact.ts";
 export type { HealthEvent } from "./health/health-event.ts";
 export type { EjectionOptions, HealthOptions, MassSilenceOptions } from "./health/health-options.ts";
 export type { HealthLevel, ProviderHealth } from "./health/provider-health.ts";
+export type { AdminOptions } from "./platform/admin/admin-options.ts";
 export type { BootReport, PluginBoot } from "./platform/boot-report.ts";
 export { createPlatform } from "./platform/create-platform.ts";
 export type {

@@ -4,6 +4,7 @@ import { callListener, onShutdownSignal } from "@cpg/core/extension";
 import { systemClock } from "@cpg/resilience";
 import { createRegistry } from "../create-registry.ts";
 import { addPlugins, checkPlugins } from "./add-plugins.ts";
+import { adminExtension } from "./admin/admin-extension.ts";
 import type { BootReport } from "./boot-report.ts";
 import { createPlatformParts } from "./create-platform-parts.ts";
 import { tellReadiness } from "./host-readiness.ts";
@@ -67,13 +68,30 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       },
     }),
   };
+  let served: Platform | undefined;
+  const admin =
+    options.admin === undefined
+      ? []
+      : [
+          adminExtension(options.admin, {
+            platform() {
+              if (served === undefined) throw new ConnectError("the platform is starting", Code.Unavailable);
+              return served;
+            },
+            onError: (error) =>
+              callListener(
+                () => hostOptions.onError?.(error),
+                () => {},
+              ),
+          }),
+        ];
   const host = await serve({
     ...hostOptions,
     plugins: {},
     impls: {},
     clock,
     handleSignals: false,
-    extensions: [registry, ...(options.extensions ?? []), own],
+    extensions: [registry, ...(options.extensions ?? []), ...admin, own],
   });
   host.draining.addEventListener("abort", beginClosing, { once: true });
 
@@ -164,6 +182,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     },
     [Symbol.asyncDispose]: () => platform.close(),
   };
+  served = platform;
   try {
     bootReport = await platform.add(plugins);
   } catch (reason) {

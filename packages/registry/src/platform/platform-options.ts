@@ -1,6 +1,7 @@
 import type { HostExtension, PluginSet, ServeOptions } from "@cpg/core";
 import type { Clock } from "@cpg/resilience";
 import type { RegistryOptions } from "../registry-options.ts";
+import type { AdminOptions } from "./admin/admin-options.ts";
 import type { PlatformEvent } from "./platform-event.ts";
 import type { PlatformPlugin } from "./platform-plugin.ts";
 
@@ -16,6 +17,8 @@ export interface PlatformOptions {
   readonly registry?: RegistryOptions | undefined;
   /** What else the host offers, such as a broker. */
   readonly extensions?: readonly HostExtension[] | undefined;
+  /** Serves `cpg.admin.v1.AdminService` to those whom `authorize` lets in. Default: it is off. */
+  readonly admin?: AdminOptions | undefined;
   /** Plugins to begin with; `bootReport` tells what became of them. Default: none. */
   readonly plugins?: readonly PlatformPlugin[] | undefined;
   /** Plugins that start at a time. Whole number from 1. Default 8. */

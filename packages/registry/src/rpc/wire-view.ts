@@ -11,13 +11,13 @@ import type { HealthLevel } from "../health/provider-health.ts";
 import type { Registration } from "../state/registration.ts";
 import { endpointUrlOf, type ProviderView, type ServiceAvailability, type ServiceView } from "../watch/service-view.ts";
 
-const wireState = {
+export const wireServiceState = {
   available: ServiceState.AVAILABLE,
   degraded: ServiceState.DEGRADED,
   unavailable: ServiceState.UNAVAILABLE,
 } as const satisfies Record<ServiceAvailability, ServiceState>;
 
-const wireHealth = {
+export const wireHealth = {
   healthy: HealthState.HEALTHY,
   degraded: HealthState.DEGRADED,
   unhealthy: HealthState.UNHEALTHY,
@@ -38,7 +38,7 @@ export function createEventMaker(): (view: ServiceView, allProviders: boolean) =
     if (known !== undefined) return known;
     const event = create(WatchServiceEventSchema, {
       serviceType: view.type,
-      state: wireState[view.state],
+      state: wireServiceState[view.state],
       endpoint: view.endpoint && endpointOf(view.endpoint),
       revision: BigInt(view.revision),
       epoch: view.epoch,

@@ -62,8 +62,8 @@ describe("newestStates", () => {
       else await states.next();
       const waiting = when === "while a read waits" ? states.next() : undefined;
       controller.abort(reason);
-      await expect(waiting ?? states.next()).rejects.toBe(reason);
       expect(listeners.size).toBe(0);
+      await expect(waiting ?? states.next()).rejects.toBe(reason);
     },
   );
 });

@@ -17,8 +17,12 @@ export interface NewestStatesOptions<T> {
 export function newestStates<T>({ read, follow, signal }: NewestStatesOptions<T>): AsyncIterable<T> {
   return leavableStream(async function* (ended) {
     let changed = Promise.withResolvers<void>();
+    changed.promise.catch(() => {}); // an end that nobody waits for
     const stop = follow(() => changed.resolve());
-    const onEnd = (): void => changed.reject(ended.reason);
+    const onEnd = (): void => {
+      stop(); // nobody may read on
+      changed.reject(ended.reason);
+    };
     ended.addEventListener("abort", onEnd, { once: true });
     try {
       ended.throwIfAborted();
