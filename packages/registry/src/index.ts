@@ -33,6 +33,17 @@ export type { EjectionOptions, HealthOptions, MassSilenceOptions } from "./healt
 export type { HealthLevel, ProviderHealth } from "./health/provider-health.ts";
 export type { AdminOptions } from "./platform/admin/admin-options.ts";
 export type { BootReport, PluginBoot } from "./platform/boot-report.ts";
+export type {
+  FileAttachOptions,
+  FileNodeOptions,
+  PlatformFile,
+  PlatformFilePlugin,
+} from "./platform/config/platform-file.ts";
+export {
+  type PlatformConfig,
+  type ReadConfigOptions,
+  readPlatformConfig,
+} from "./platform/config/read-platform-config.ts";
 export { createPlatform } from "./platform/create-platform.ts";
 export type {
   AddOptions,

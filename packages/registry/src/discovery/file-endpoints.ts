@@ -1,4 +1,3 @@
-import { constants, open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { EndpointDiscovery } from "@cpg/core";
@@ -7,6 +6,7 @@ import { type Clock, systemClock } from "@cpg/resilience";
 import { watchDirectory } from "./directory-watch.ts";
 import { parseEndpointList } from "./endpoint-list-schema.ts";
 import { leavableStream } from "./leavable-stream.ts";
+import { readTextFile } from "./read-text-file.ts";
 
 export interface FileEndpointsOptions {
   /** A file with a JSON array of endpoints, at most 100 and 1 MiB. */
@@ -20,8 +20,6 @@ export interface FileEndpointsOptions {
   readonly onError?: ((error: ConnectError) => void) | undefined;
   readonly clock?: Clock | undefined;
 }
-
-const maxBytes = 1024 * 1024;
 
 /**
  * Finds endpoints in a file, such as `["http://10.0.0.1:8080", "http://10.0.0.2:8080"]`. A watch sees changes at once,
@@ -90,27 +88,12 @@ export function fileEndpoints(options: FileEndpointsOptions): EndpointDiscovery 
 /** @throws {ConnectError} `unavailable`. The reason of `signal`. */
 async function readEndpoints(path: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
   try {
-    const text = await readText(path);
+    const text = await readTextFile(path);
     signal?.throwIfAborted();
     return parseEndpointList(text);
   } catch (reason) {
     signal?.throwIfAborted();
     const why = reason instanceof ConnectError ? reason.rawMessage : reason instanceof Error ? reason.message : reason;
     throw new ConnectError(`cannot use ${path}: ${why}`, Code.Unavailable, undefined, undefined, reason);
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  // Not waiting for whoever may write to it, if it is a pipe.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (!(await file.stat()).isFile()) throw new TypeError("it is no file");
-    const chunks: Buffer[] = [];
-    for await (const chunk of file.createReadStream({ autoClose: false, end: maxBytes })) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    if (bytes.length > maxBytes) throw new RangeError(`it has more than ${maxBytes} bytes`);
-    return bytes.toString("utf8");
-  } finally {
-    await file.close();
   }
 }
