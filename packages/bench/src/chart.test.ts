@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { chartAsSvg } from "./chart.ts";
+import { chartAsSvg, isOurs } from "./chart.ts";
+import { interceptorsTable } from "./interceptors/interceptors-table.ts";
+import { launchTable } from "./launch/launch-table.ts";
 import type { Report } from "./report.ts";
+import { routingTable } from "./routing/routing-table.ts";
 import { tableResult } from "./table-result.ts";
 import { panels, withResults } from "./write-results.ts";
 
@@ -70,7 +73,21 @@ describe("the page", () => {
     expect(() => withResults("no markers", report)).toThrow(/bench results/);
   });
 
-  it("names measures that there are", () => {
-    expect(panels.map(({ title }) => title)).toHaveLength(4);
+  it.each(panels)("shows $table: $measure, which is there", ({ table, measure }) => {
+    const measures = [launchTable, routingTable, interceptorsTable].find(({ name }) => name === table)?.measures;
+    expect(measures?.map(({ name }) => name)).toContain(measure);
+  });
+});
+
+describe("what is filled", () => {
+  it.each([
+    ["launch", launchTable, /^(?:in memory|worker|process)/],
+    ["routing", routingTable, /^router$/],
+    ["interceptors", interceptorsTable, /^(?:one |deadline|retry|breaker|rate limit)/],
+  ])("is ours, and nothing else: %s", (_, { variants, measures }, ours) => {
+    const drawn = variants
+      .map(({ name }) => name)
+      .filter((name) => !measures.some(({ subtract }) => subtract === name));
+    expect(drawn.filter(isOurs)).toEqual(drawn.filter((name) => ours.test(name)));
   });
 });

@@ -71,9 +71,10 @@ function rowAsSvg({ variant, figure, ratio }: Row, { unit }: MeasureResult, leng
 }
 
 const others =
-  /^(?:direct|a direct|serialisation|createRouterTransport|Moleculer|connect-node|@grpc|nginx|haproxy|bare|pipe|cockatiel|opossum|idle connection)/i;
+  /^(?:direct|a direct|serialisation|createRouterTransport|Moleculer|connect-node|@grpc|nginx|haproxy|bare|socket pipe|cockatiel|opossum|idle connection)/i;
 
-function isOurs(variant: string): boolean {
+/** Whether a row is of this repository, by the name of its variant. */
+export function isOurs(variant: string): boolean {
   return !others.test(variant);
 }
 

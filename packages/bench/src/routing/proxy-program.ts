@@ -64,9 +64,17 @@ backend far
   arguments: (configuration) => ["-db", "-f", configuration],
 };
 
-/** Whether it is on this machine. */
-export function isInstalled({ name }: ProxyProgram): boolean {
-  return spawnSync(name, ["-v"], { stdio: "ignore" }).error === undefined;
+/** As the program tells it: "nginx version: nginx/1.22.1", "HAProxy version 2.6.12-1 2026/10/17". Undefined if it is missing. */
+export function installedVersion({ name }: ProxyProgram): string | undefined {
+  const { error, stdout, stderr } = spawnSync(name, ["-v"], { encoding: "utf8" });
+  return error === undefined ? versionIn(`${stdout}${stderr}`) : undefined;
+}
+
+/** @throws {Error} when a text tells no version. */
+export function versionIn(told: string): string {
+  const version = /\d+(?:\.\d+)+/.exec(told)?.[0];
+  if (version === undefined) throw new Error(`no version in ${JSON.stringify(told.slice(0, 100))}`);
+  return version;
 }
 
 export interface RunningProxy {

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import { type ForkedServer, forkServer } from "../launch/forked-server.ts";
 import type { Variant } from "../table.ts";
-import { haproxy, isInstalled, nginx, type ProxyProgram, startProxy } from "./proxy-program.ts";
+import { haproxy, installedVersion, nginx, type ProxyProgram, startProxy } from "./proxy-program.ts";
 import { type Between, routingSubject } from "./routing-cases.ts";
 
 export const direct = "direct";
@@ -54,7 +54,7 @@ function proxyVariant(proxy: ProxyProgram): Variant {
 
 /** Those that are on this machine; of others it is said how to get them. */
 export const proxies: readonly ProxyProgram[] = [nginx, haproxy].filter((proxy) => {
-  if (isInstalled(proxy)) return true;
+  if (installedVersion(proxy) !== undefined) return true;
   console.error(`routing: ${proxy.name} is not installed, and left out (Debian package ${proxy.name})`);
   return false;
 });

@@ -1,7 +1,7 @@
-import type http2 from "node:http2";
+import { type ClientHttp2Session, constants } from "node:http2";
 import { type HttpExchange, type HttpHead, type HttpRequest, plainHeaders } from "./http-exchange.ts";
 
-export function openHttp2(session: http2.ClientHttp2Session, request: HttpRequest, signal: AbortSignal): HttpExchange {
+export function openHttp2(session: ClientHttp2Session, request: HttpRequest, signal: AbortSignal): HttpExchange {
   const { body, path, headers = {}, method = body === undefined ? "GET" : "POST" } = request;
   const stream = session.request(
     { ...headers, ":method": method, ":path": path },
@@ -24,6 +24,7 @@ export function openHttp2(session: http2.ClientHttp2Session, request: HttpReques
     trailers: () => trailers,
     write: (bytes) => void stream.write(bytes),
     end: () => void stream.end(),
-    cancel: () => stream.close(),
+    // With the code of no error Node 22.18 never stops writing the end of a stream that is open still.
+    cancel: () => stream.close(constants.NGHTTP2_CANCEL),
   };
 }
