@@ -33,7 +33,7 @@ export function chartAsSvg(tables: readonly TableResult[], panels: readonly Pane
   }
   const height = top + 10;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Medians of the bench as bars" font-family="system-ui, sans-serif" font-size="12">`,
     "<style>text{fill:#57606a}.title{font-weight:600;font-size:13px}.bar{fill:#2f81f7}.other{fill:none;stroke:#8c959f}@media (prefers-color-scheme:dark){text{fill:#adbac7}}</style>",
     `<text x="8" y="18">Medians, logarithmic scales: shorter is better. Filled: this repository.</text>`,
     ...parts,
