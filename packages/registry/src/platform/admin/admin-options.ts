@@ -14,8 +14,6 @@ export interface AdminOptions {
   readonly maxWatches?: number | undefined;
 }
 
-export type ResolvedAdminOptions = Required<AdminOptions>;
-
 /** @throws {TypeError} {RangeError} naming the option. */
 export function resolveAdminOptions({ authorize, operations = false, maxWatches = 100 }: AdminOptions) {
   if (typeof authorize !== "function") throw new TypeError("admin.authorize must be a function: there is no default");
