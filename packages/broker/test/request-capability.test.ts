@@ -86,6 +86,11 @@ describe.each(paths)("RequestCapability at %s", (path) => {
       status: 400,
       json: { code: "invalid_argument", message: expect.stringContaining(field) },
     });
+    const asked = { holder: alice.runtimeId, capability: question.capabilityType.slice(0, 256) };
+    expect(host.events.slice(-2)).toMatchObject([
+      { ...asked, type: "requested" },
+      { ...asked, type: "denied", error: { code: 3 } },
+    ]);
     expect(host.broker.grants().filter(({ holder }) => holder === alice.runtimeId)).toEqual([]);
   });
 

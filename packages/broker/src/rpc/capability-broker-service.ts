@@ -21,13 +21,16 @@ export interface CapabilityBrokerDeps {
   onDenied(question: CapabilityQuestion, error: ConnectError): void;
 }
 
-/** What a plugin asks for, checked. */
+/** What a plugin asks for, cut to size. */
 export interface CapabilityQuestion {
   readonly holder: string;
   readonly capability: string;
   readonly minVersion: string;
   readonly reason: string;
 }
+
+/** Characters of each field that an audit event keeps: more than any rule allows. */
+const maxAudited = 256;
 
 /** UTF-8 bytes of what a plugin says that it wants a grant for. */
 export const MAX_REASON_BYTES = 256;
@@ -39,13 +42,19 @@ export function createCapabilityBrokerService(deps: CapabilityBrokerDeps): Servi
     async requestCapability({ capabilityType: type, minVersion, reason, ttl }, context) {
       const identity = callerOf(context);
       draining.throwIfAborted();
-      checkName("capability_type", type);
-      checkMinVersion("min_version", minVersion);
-      checkFreeText("reason", reason, MAX_REASON_BYTES);
-      const ttlMs = readTtl(ttl);
-      const question = { holder: identity.runtimeId, capability: type, minVersion, reason };
+      // Also what breaks the rules is a request, and heard of; but nobody makes the host's audit long.
+      const question = {
+        holder: identity.runtimeId,
+        capability: type.slice(0, maxAudited),
+        minVersion: minVersion.slice(0, maxAudited),
+        reason: reason.slice(0, maxAudited),
+      };
       onRequested(question);
       try {
+        checkName("capability_type", type);
+        checkMinVersion("min_version", minVersion);
+        checkFreeText("reason", reason, MAX_REASON_BYTES);
+        const ttlMs = readTtl(ttl);
         const capability = capabilities.newest(type, minVersion);
         await policy.allow({ identity, capability, reason, signal: context.signal });
         // Whoever is gone by now gets nothing: the caller, its identity, or the host.
