@@ -14,6 +14,7 @@ import { createPolicyDesk } from "./policy/policy-desk.ts";
 import { atBothPaths, OTHER_PREFIX } from "./rpc/at-both-paths.ts";
 import { createCapabilityBrokerService } from "./rpc/capability-broker-service.ts";
 import { createGrantService } from "./rpc/grant-service.ts";
+import { heardIdentity } from "./rpc/heard-identity.ts";
 import { liveCaller } from "./rpc/live-caller.ts";
 
 /** What a host lends to its plugins, and to whom it has lent it. */
@@ -84,7 +85,10 @@ export function createBroker(options: BrokerOptions): Broker {
     const forgetIdentities = identities.onEnd(({ runtimeId }, reason) => grants.endHolder(runtimeId, reason));
     return {
       routes(router) {
-        const guarded = () => ({ interceptors: [host.requireIdentity], requestGate: host.identityGate });
+        const noGrant = { accessor: undefined, holder: undefined, capability: undefined };
+        const onStranger = (error: ConnectError): void =>
+          audit({ ...noGrant, type: "refused", timeMs: clock.now(), error });
+        const guarded = () => heardIdentity(host, onStranger);
         const broker = createCapabilityBrokerService({
           ...parts,
           callerOf,

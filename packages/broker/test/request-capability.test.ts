@@ -67,7 +67,8 @@ describe.each(paths)("RequestCapability at %s", (path) => {
     const answer = await askForGrant(host, { headers: headers() }, { capabilityType: "kv" }, path);
     expect(answer).toMatchObject({ status: 401, json: { code: "unauthenticated" } });
     expect(host.broker.grants()).toEqual(before);
-    expect(host.events).toEqual([]);
+    expect(host.events).toMatchObject([{ type: "refused", error: { code: Code.Unauthenticated } }]);
+    expect(JSON.stringify(host.events)).not.toContain(alice.token);
   });
 
   it.each([

@@ -47,7 +47,10 @@ export type AuditEvent =
     })
   /** A call was let in. `method`: its full name, or of a plain HTTP capability its path. */
   | (AuditGrant & { readonly type: "used"; readonly method: string })
-  /** A call was not. What is known of its grant is there only if the grant is. */
+  /**
+   * A call was not, of a capability or, for want of an identity, of the broker. What is known of its grant is there only if
+   * the grant is.
+   */
   | (AuditFacts & {
       readonly type: "refused";
       readonly accessor: string | undefined;
