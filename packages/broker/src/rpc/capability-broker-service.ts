@@ -41,7 +41,6 @@ export function createCapabilityBrokerService(deps: CapabilityBrokerDeps): Servi
   return {
     async requestCapability({ capabilityType: type, minVersion, reason, ttl }, context) {
       const identity = callerOf(context);
-      draining.throwIfAborted();
       // Also what breaks the rules is a request, and heard of; but nobody makes the host's audit long.
       const question = {
         holder: identity.runtimeId,
@@ -51,6 +50,7 @@ export function createCapabilityBrokerService(deps: CapabilityBrokerDeps): Servi
       };
       onRequested(question);
       try {
+        draining.throwIfAborted();
         checkName("capability_type", type);
         checkMinVersion("min_version", minVersion);
         checkFreeText("reason", reason, MAX_REASON_BYTES);
