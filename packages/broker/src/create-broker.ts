@@ -85,10 +85,11 @@ export function createBroker(options: BrokerOptions): Broker {
     const forgetIdentities = identities.onEnd(({ runtimeId }, reason) => grants.endHolder(runtimeId, reason));
     return {
       routes(router) {
-        const noGrant = { accessor: undefined, holder: undefined, capability: undefined };
-        const onStranger = (error: ConnectError): void =>
-          audit({ ...noGrant, type: "refused", timeMs: clock.now(), error });
-        const guarded = () => heardIdentity(host, onStranger);
+        const onRefused = (caller: string | undefined, grant: Grant | undefined, error: ConnectError): void => {
+          const { accessor, holder, type: capability } = grant ?? {};
+          audit({ type: "refused", timeMs: clock.now(), caller, accessor, holder, capability, error });
+        };
+        const guarded = () => heardIdentity(host, (error) => onRefused(undefined, undefined, error));
         const broker = createCapabilityBrokerService({
           ...parts,
           callerOf,
@@ -100,7 +101,7 @@ export function createBroker(options: BrokerOptions): Broker {
           const capability = capabilities.get(type, version);
           return capability && calls.methodsOf(capability);
         };
-        router.service(GrantService, createGrantService({ ...parts, callerOf, methodsOf }), guarded());
+        router.service(GrantService, createGrantService({ ...parts, callerOf, methodsOf, onRefused }), guarded());
       },
       httpRoutes: [calls.route],
       handshakeFacts: () => ({

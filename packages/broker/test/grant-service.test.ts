@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { FakeClock } from "@cpg/resilience/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type CapabilityPolicy, defineCapability, defineHttpCapability } from "../src/index.ts";
@@ -60,6 +61,7 @@ describe("the GrantService", () => {
       const { id: grantId } = await grantTo(host, alice, { capabilityType: "echo" });
       const before = host.broker.grants();
       const question = { grantId, ...(method === "DeriveGrant" && { holderId: bob.runtimeId }) };
+      host.events.length = 0;
       const stranger = { headers: { ...alice.headers, "x-plugin-runtime-id": bob.runtimeId } };
       expect(await call(method, { headers: {} }, question)).toMatchObject({ status: 401 });
       expect(await call(method, stranger, question)).toMatchObject({ status: 401 });
@@ -68,6 +70,14 @@ describe("the GrantService", () => {
         status: 400,
         json: { message: expect.stringContaining("grant_id") },
       });
+      const of = { accessor: before[0]?.accessor, holder: alice.runtimeId, capability: "echo" };
+      const unknown = { accessor: undefined, holder: undefined, capability: undefined };
+      expect(host.events).toMatchObject([
+        { ...unknown, type: "refused", caller: undefined, error: { code: Code.Unauthenticated } },
+        { ...unknown, type: "refused", caller: undefined, error: { code: Code.Unauthenticated } },
+        { ...of, type: "refused", caller: bob.runtimeId, error: { code: Code.NotFound } },
+        { ...unknown, type: "refused", caller: alice.runtimeId, error: { code: Code.InvalidArgument } },
+      ]);
       expect(host.broker.grants()).toEqual(before);
     },
   );
@@ -151,6 +161,8 @@ describe("the GrantService", () => {
     const answer = await call("DeriveGrant", alice, { grantId, holderId: bob.runtimeId, reason: "to help" });
     expect(answer).toMatchObject({ status: 403, json: { code: "permission_denied" } });
     expect(asked).toEqual([["bob", "echo", "to help", "alice"]]);
+    const refusal = { type: "refused", caller: alice.runtimeId, error: { code: Code.PermissionDenied } };
+    expect(host.events.at(-1)).toMatchObject(refusal);
     expect(host.broker.grants()).not.toContainEqual(expect.objectContaining({ holder: bob.runtimeId }));
   });
 

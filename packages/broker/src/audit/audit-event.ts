@@ -48,11 +48,13 @@ export type AuditEvent =
   /** A call was let in. `method`: its full name, or of a plain HTTP capability its path. */
   | (AuditGrant & { readonly type: "used"; readonly method: string })
   /**
-   * A call was not, of a capability or, for want of an identity, of the broker. What is known of its grant is there only if
-   * the grant is.
+   * A call was not: of a capability, of a holder that renews, derives or gives back, or of one without an identity. What is
+   * known of the grant that it names is there only if the grant is.
    */
   | (AuditFacts & {
       readonly type: "refused";
+      /** Runtime id of a plugin that asked for something to become of a grant, perhaps of another's. */
+      readonly caller?: string | undefined;
       readonly accessor: string | undefined;
       readonly holder: string | undefined;
       readonly capability: string | undefined;
