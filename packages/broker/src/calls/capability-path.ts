@@ -15,8 +15,11 @@ const grantIdPattern = /^[A-Za-z0-9_-]{1,128}$/;
 const notPlain = /[^!-~]|[\\#]/;
 const malformedEscape = /%(?![0-9a-fA-F]{2})/;
 const controlEscape = /%(?:[01][0-9a-f]|7f)/i;
-/** "." and "..", however they are spelled, and with the parameters that some readers cut off. */
-const dotSegment = /\/(?:\.|%2e){1,2}(?:[/;]|$)/i;
+/**
+ * "." and "..", however they and what separates them are spelled, and with the parameters that some readers cut off. Who
+ * decodes the path before splitting it sees "%2f" and "%5c" as separators.
+ */
+const dotSegment = /(?:\/|%2f|%5c)(?:\.|%2e){1,2}(?:[/;]|%2f|%5c|%3b|$)/i;
 
 /**
  * Reads the target of a request, "/capabilities/{type}/{grant_id}/{rest}?{query}". The rest is passed on as it is: what two
