@@ -4,8 +4,8 @@ import { connect } from "node:http2";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { FakeClock } from "@cpg/resilience/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { defineCapability, defineHttpCapability, type HttpCapabilityCall } from "../src/index.ts";
-import { type BrokerHost, type Caller, grantTo, type PlainGrant, startBrokerHost } from "./support/broker-host.ts";
+import { type AuditEvent, defineCapability, defineHttpCapability, type HttpCapabilityCall } from "../src/index.ts";
+import { ask, type BrokerHost, type Caller, grantTo, type PlainGrant, startBrokerHost } from "./support/broker-host.ts";
 import { EchoService } from "./support/echo-service.ts";
 import { openGranted, WIRES } from "./support/granted-client.ts";
 
@@ -14,6 +14,7 @@ const clock = new FakeClock();
 let hanging: AbortSignal[] = [];
 let host: BrokerHost;
 let alice: Caller;
+let onAudit: (event: AuditEvent) => void = () => {};
 
 async function hang({ signal }: HandlerContext | HttpCapabilityCall): Promise<never> {
   hanging.push(signal);
@@ -21,8 +22,13 @@ async function hang({ signal }: HandlerContext | HttpCapabilityCall): Promise<ne
 }
 
 beforeAll(async () => {
-  host = await startBrokerHost({
+  const events: AuditEvent[] = [];
+  const started = await startBrokerHost({
     clock,
+    onAudit(event) {
+      events.push(event);
+      onAudit(event);
+    },
     capabilities: [
       defineCapability(
         EchoService,
@@ -50,10 +56,12 @@ beforeAll(async () => {
     ],
     limits: { maxConcurrentCalls: 2 },
   });
+  host = { ...started, events, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
 });
 afterAll(() => host[Symbol.asyncDispose]());
 beforeEach(() => {
   hanging = [];
+  onAudit = () => {};
   alice = host.admit("alice");
 });
 
@@ -132,6 +140,18 @@ describe("open calls of a grant that ends", () => {
     expect(hanging).toEqual([]);
     session.destroy();
   });
+
+  it.each(["slow/cpg.test.v1.EchoService/Unary", "raw/x"])(
+    "are not begun when it ends as its use is told: %s",
+    async (to) => {
+      const [capabilityType = "", ...rest] = to.split("/");
+      const grant = await grantTo(host, alice, { capabilityType });
+      onAudit = ({ type }) => void (type === "used" && host.broker.revoke(grant.accessor, "used too much"));
+      const answer = await ask(host.endpoint, [grant.path, ...rest].join("/"), { headers: grant.headers });
+      expect(answer).toMatchObject({ status: 403, json: { code: "permission_denied", message: denied.rawMessage } });
+      expect(hanging).toEqual([]);
+    },
+  );
 
   it("are cut of a raw handler over HTTP/1.1: its reader learns that there is more", async () => {
     const grant = await grantTo(host, alice, { capabilityType: "raw" });

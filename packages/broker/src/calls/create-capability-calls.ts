@@ -104,6 +104,12 @@ export function createCapabilityCalls(options: CapabilityCallsOptions): Capabili
     }
     const { server, grant, entered, rest } = admitted;
     const { signal, leave } = entered;
+    if (signal.aborted) {
+      // Who heard of the use has ended the grant: nothing would cut the call any more.
+      leave();
+      refuse(request, response, signal.reason);
+      return;
+    }
     const call = createCallInProgress({ grant, signal, cut: () => cutResponse(request, response), leave });
     response.once("close", call.hold());
     request.url = rest;
