@@ -192,6 +192,56 @@ describe("the policy of a broker", () => {
     expect((await askForGrant(host, alice, { capabilityType: "kv" })).status).toBe(200);
   });
 
+  it("still counts as waited for when the plugin leaves, until it answers", async () => {
+    const signals: AbortSignal[] = [];
+    const open: ((answer: boolean) => void)[] = [];
+    allow = (_, __, ___, signal) => {
+      signals.push(signal);
+      return new Promise<boolean>((resolve) => void open.push(resolve));
+    };
+    const leave = new AbortController();
+    const left = [1, 2].map(() =>
+      fetch(`${host.endpoint}${paths[0]}`, {
+        method: "POST",
+        headers: { ...alice.headers, "content-type": "application/json" },
+        body: JSON.stringify({ capabilityType: "kv" }),
+        signal: leave.signal,
+      }).catch(() => {}),
+    );
+    await expect.poll(() => open.length).toBe(2);
+    leave.abort("no patience");
+    await Promise.all(left);
+    await expect.poll(() => signals.every(({ aborted }) => aborted)).toBe(true);
+    expect(await askForGrant(host, alice, { capabilityType: "kv" })).toMatchObject({ status: 429 });
+    for (const resolve of open) resolve(true);
+    allow = () => true;
+    await expect.poll(async () => (await askForGrant(host, alice, { capabilityType: "kv" })).status).toBe(200);
+  });
+
+  it("is waited for no longer than its time, also when the plugin left and it never answers", async () => {
+    const signals: AbortSignal[] = [];
+    allow = (_, __, ___, signal) => {
+      signals.push(signal);
+      return new Promise(() => {});
+    };
+    const leave = new AbortController();
+    const left = [1, 2].map(() =>
+      fetch(`${host.endpoint}${paths[0]}`, {
+        method: "POST",
+        headers: { ...alice.headers, "content-type": "application/json" },
+        body: JSON.stringify({ capabilityType: "kv" }),
+        signal: leave.signal,
+      }).catch(() => {}),
+    );
+    await expect.poll(() => signals.length).toBe(2);
+    leave.abort("no patience");
+    await Promise.all(left);
+    await expect.poll(() => signals.every(({ aborted }) => aborted)).toBe(true);
+    allow = () => true;
+    await clock.advance(1_000);
+    await expect.poll(async () => (await askForGrant(host, alice, { capabilityType: "kv" })).status).toBe(200);
+  });
+
   it("gives nothing to a plugin whose identity ends while it thinks", async () => {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();

@@ -1,5 +1,5 @@
 import type { RuntimeIdentity } from "@cpg/core";
-import { callListener } from "@cpg/core/extension";
+import { callListener, within } from "@cpg/core/extension";
 import type { Clock } from "@cpg/resilience";
 import { askPolicy } from "./ask-policy.ts";
 import type { CapabilityName, CapabilityPolicy } from "./capability-policy.ts";
@@ -34,14 +34,28 @@ export function createPolicyDesk(options: PolicyDeskOptions): PolicyDesk {
   const { policy, timeoutMs, maxPending, clock, onError } = options;
   const pending = createPendingDecisions(maxPending);
 
+  /** Within the bound on one decision; never rejects. */
+  const settled = async (asked: Promise<unknown>): Promise<void> => {
+    await within(
+      clock,
+      timeoutMs,
+      () => asked,
+      () => new Error("no answer"),
+    ).catch(() => {});
+  };
   const settle = async (
     waiting: RuntimeIdentity,
     signal: AbortSignal,
     ask: (signal: AbortSignal) => unknown,
   ): Promise<void> => {
     const end = pending.begin(waiting);
+    let asked: Promise<unknown> | undefined;
+    const askOnce = (asking: AbortSignal): Promise<unknown> => {
+      asked = (async () => await ask(asking))();
+      return asked;
+    };
     try {
-      const answer = await askPolicy({ clock, timeoutMs, signal, ask });
+      const answer = await askPolicy({ clock, timeoutMs, signal, ask: askOnce });
       if (answer.allowed) return;
       const { error, failure } = answer;
       if (failure !== undefined)
@@ -51,7 +65,9 @@ export function createPolicyDesk(options: PolicyDeskOptions): PolicyDesk {
         );
       throw error;
     } finally {
-      end();
+      // Who leaves and asks again would have the policy work on any number of decisions: it works on this one still.
+      if (signal.aborted && asked !== undefined) void settled(asked).then(end);
+      else end();
     }
   };
   return {
