@@ -1,8 +1,8 @@
 import type { Client } from "@connectrpc/connect";
 import type { HealthReporter } from "@cpg/core";
-import type { Logger } from "@cpg/core/gen/capability/logger/v1/logger_pb";
 import type { RegistryClient } from "@cpg/registry";
-import { loggerPlugin } from "./logger-plugin.ts";
+import { loggerPlugin } from "./gen/capability/logger/v1/logger_cpg.ts";
+import type { Logger } from "./gen/capability/logger/v1/logger_pb.ts";
 
 /** Writes a line through the logger, if there is one. Never fails, and nobody waits for it. */
 export type LogLine = (message: string) => void;
