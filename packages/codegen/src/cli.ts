@@ -12,7 +12,7 @@ const usage = `npx @cpg/codegen init NAME          writes a plugin into the new 
 npx @cpg/codegen init --host NAME   writes a host, with a plugin that it launches`;
 
 function run(args: readonly string[]): void {
-  const options = { host: { type: "boolean" }, help: { type: "boolean" } } as const;
+  const options = { host: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   if (values.help) {
     console.log(usage);
@@ -23,7 +23,7 @@ function run(args: readonly string[]): void {
   if (command !== "init") throw new UsageError(`there is no command ${JSON.stringify(command)}`);
   if (name === undefined) throw new UsageError("init takes the name of the project");
   if (others.length > 0) throw new UsageError(`init takes one name, and not ${others.join(" ")} beside it`);
-  const names = projectNames(name);
+  const names = projectNames(name, values.host ? "host" : "plugin");
   const files = (values.host ? hostProject : pluginProject)(names, projectDependencies());
   writeProject(resolve(name), files);
   console.log(`${name} is written. Next:\n  cd ${name}\n  npm install\n  npm run build\n  npm test\n  npm start`);

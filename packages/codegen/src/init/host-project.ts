@@ -30,7 +30,7 @@ function startPlugin(names: ProjectNames): string {
   return `import { nodeStrategy, type SupervisedPlugin, supervisePlugin } from "@cpg/core";
 import { ${definition} } from "./${generatedFile(names)}.ts";
 
-const plugins = { "${name}": ${definition} };
+const plugins: { readonly "${name}": typeof ${definition} } = { "${name}": ${definition} };
 
 /** Runs a plugin in a process of its own, and starts it again when it crashes. @param entry its program. */
 export async function startPlugin(entry: string | URL): Promise<SupervisedPlugin<typeof plugins>> {
