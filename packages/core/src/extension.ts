@@ -12,6 +12,7 @@ export { within } from "./internal/bounded.ts";
 export { callListener } from "./internal/call-listener.ts";
 export { hideProperty } from "./internal/hide-property.ts";
 export { followTlsUpdates } from "./internal/tls-updates.ts";
+export { signalGroup } from "./launch/process/process-group.ts";
 export { peerOf } from "./listener/connection-peer.ts";
 export type { NodeHandler, NodeServerRequest, NodeServerResponse, StreamHandler } from "./listener/node-handler.ts";
 export {

@@ -45,6 +45,8 @@ export {
   readPlatformConfig,
 } from "./platform/config/read-platform-config.ts";
 export { createPlatform } from "./platform/create-platform.ts";
+export { type BuildContext, type Development, type DevelopOptions, develop } from "./platform/develop/develop.ts";
+export type { DevelopEvent, DevelopNews } from "./platform/develop/develop-event.ts";
 export type {
   AddOptions,
   ClosePlatformOptions,
