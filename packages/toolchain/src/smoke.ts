@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { shownCommands, smokeProject } from "./project-smoke.ts";
+import { shownCommands, smokeProjects } from "./project-smoke.ts";
 import { type ReadmeProgram, readmeProgram } from "./readme-program.ts";
 import { mustRun, runCommand } from "./run-command.ts";
 import { type Manifest, publicPackages, readManifest, repositoryRoot } from "./workspace-packages.ts";
@@ -163,15 +163,16 @@ try {
     await attempt(title, () => smoke(names, markdown, packed, join(work, `case-${index}`)));
   }
   const tarballs = new Map([...packed].map(([name, { tarball }]) => [name, tarball]));
-  const commands = shownCommands(projectPage);
-  await attempt("a plugin from an empty folder", () =>
-    smokeProject({ commands, prints: /my listens on http/, tarballs, directory: join(work, "plugin") }),
-  );
-  const hostCommands = commands.map((command) =>
-    command.replace("init my-plugin", "init --host my-host").replace("my-plugin", "my-host"),
-  );
-  await attempt("a host from an empty folder", () =>
-    smokeProject({ commands: hostCommands, prints: /hello world/, tarballs, directory: join(work, "host") }),
+  const [plugin = [], host = []] = shownCommands(projectPage);
+  await attempt("a plugin and a host from an empty folder", () =>
+    smokeProjects({
+      projects: [
+        { commands: plugin, prints: [/^my listens on http/m], serves: true },
+        { commands: host, prints: [/^\[plugin\] my listens on /m, /^hello world$/m], serves: false },
+      ],
+      tarballs,
+      directory: join(work, "projects"),
+    }),
   );
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -119,6 +119,7 @@ A host: an application that plugins extend. Each plugin is a process of its own,
 | [src/start-plugin.ts](src/start-plugin.ts) | how it runs a plugin |
 | [src/greeter.ts](src/greeter.ts), [src/plugin.ts](src/plugin.ts) | a plugin that comes with it: an implementation of \`${contract}\`, and its program |
 
-\`npm start -- ../another/main.ts\` runs another program with the same interface. Plugins in other languages need the .proto alone.
+\`npm start -- ../${names.plugin}-plugin/src/main.ts\` launches another program with the same interface, such as that of
+\`npx @cpg/codegen init ${names.plugin}-plugin\`. Plugins in other languages need the .proto alone.
 `;
 }
