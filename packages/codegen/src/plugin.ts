@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { CodeGeneratorResponseSchema } from "@bufbuild/protobuf/wkt";
+import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema } from "@bufbuild/protobuf/wkt";
 import { createEcmaScriptPlugin, type Plugin, type Schema, type Target } from "@bufbuild/protoplugin";
 import { BadInputError } from "./bad-input-error.ts";
 import { printPlugin } from "./print-plugin.ts";
@@ -24,7 +24,9 @@ export function createProtocGenCpg(version: string): Plugin {
         return generator.run(request);
       } catch (error) {
         if (!(error instanceof BadInputError)) throw error;
-        return create(CodeGeneratorResponseSchema, { error: error.message });
+        // What it supports has to be said in this case too: else protoc complains of that when a file has an edition.
+        const supports = generator.run(create(CodeGeneratorRequestSchema));
+        return create(CodeGeneratorResponseSchema, { ...supports, error: error.message });
       }
     },
   };

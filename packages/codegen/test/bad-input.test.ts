@@ -114,7 +114,9 @@ describe("bad input", () => {
   it.each(rows)("fails with file, line and rule: $says.0", ({ file, says }) => {
     const response = generateCpg({ files, parameter: "target=ts", only: (name) => name === file });
     expect(response.error.split("\n")).toEqual(says.map((rule) => `${file}:${rule}`));
-    expect(response.file).toEqual([]);
+    const { supportedFeatures, minimumEdition, maximumEdition } = generateCpg({ files: [], parameter: "target=ts" });
+    expect(response).toMatchObject({ file: [], supportedFeatures, minimumEdition, maximumEdition });
+    expect(supportedFeatures).toBeGreaterThan(0n);
   });
 
   it("of several files is told for each of them", () => {

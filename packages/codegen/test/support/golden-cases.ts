@@ -25,7 +25,8 @@ export const goldenCases: readonly GoldenCase[] = [
   },
   {
     name: "other-options",
-    parameter: "target=ts,import_extension=ts,ts_nocheck=true,elide_plugin_version=true,keep_empty_files=true",
+    parameter:
+      "target=ts,import_extension=ts,ts_nocheck=true,elide_plugin_version=true,keep_empty_files=true,rewrite_imports=./shared/**/*_pb.js:@acme/protos",
     only: (file) => file.startsWith("shared/") || file.startsWith("names/") || settings(file),
   },
 ];

@@ -7,7 +7,7 @@ import type { BidiStreamingMethod, MockMethods, PluginDefinition, UnaryMethod } 
 import { generatedPlugin, mockService } from "@cpg/core/codegen-v1";
 import type { Outer_Inner_InnerSchema, Outer_InnerSchema, RequestSchema } from "./types_pb.ts";
 import { TypesService } from "./types_pb.ts";
-import type { Outer_InnerSchema as Outer_InnerSchema$1, RequestSchema as RequestSchema$1 } from "../../shared/v1/messages_pb.ts";
+import type { Outer_InnerSchema as Outer_InnerSchema$1, RequestSchema as RequestSchema$1 } from "@acme/protos/shared/v1/messages_pb.js";
 import type { PingSchema } from "./clashes_pb.ts";
 import type { AnySchema, EmptySchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 

@@ -9,8 +9,8 @@ import type { AnySchema, EmptySchema, StructSchema, TimestampSchema } from "@buf
 import { file_google_protobuf_any, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { PingSchema } from "./clashes_pb.ts";
 import { file_names_v1_clashes } from "./clashes_pb.ts";
-import type { Outer_InnerSchema as Outer_InnerSchema$1, Request as Request$1, RequestSchema as RequestSchema$1 } from "../../shared/v1/messages_pb.ts";
-import { file_shared_v1_messages } from "../../shared/v1/messages_pb.ts";
+import type { Outer_InnerSchema as Outer_InnerSchema$1, Request as Request$1, RequestSchema as RequestSchema$1 } from "@acme/protos/shared/v1/messages_pb.js";
+import { file_shared_v1_messages } from "@acme/protos/shared/v1/messages_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
