@@ -59,6 +59,7 @@ export { createLogBuffer, type LogBuffer } from "./launch/log-buffer.ts";
 export { type MemoryStrategyOptions, memoryStrategy } from "./launch/memory-strategy.ts";
 export { type NodeStrategyOptions, nodeStrategy } from "./launch/process/node-strategy.ts";
 export { type ProcessStrategyOptions, processStrategy } from "./launch/process/process-strategy.ts";
+export type { ReattachOptions } from "./launch/process/reattach/reattach-options.ts";
 export type { BoundAddress, ListenAddress, ListenerLimits, ServerTlsOptions } from "./listener/listener.ts";
 export { createMemoryServer, type MemoryServer, type MemoryServerOptions } from "./memory/memory-server.ts";
 export type { MemoryTransport, MemoryTransportOptions } from "./memory/memory-transport.ts";

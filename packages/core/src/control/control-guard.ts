@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual, type X509Certificate } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Peer } from "@cpg/resilience";
+import { proveLaunch } from "./launch-proof.ts";
 
 export interface ControlGuardOptions {
   /** Secret that the host knows: handed over at launch, or configured on both sides. At least 32 characters. */
@@ -28,6 +29,8 @@ export interface ControlGuard {
    * threw, if it did).
    */
   requireHost(caller: ControlCaller): void;
+  /** Proves to a host that it is talking to whom it gave the token; undefined without one, or for no proper challenge. */
+  proveLaunch(challenge: string): string | undefined;
 }
 
 const minTokenLength = 32;
@@ -82,6 +85,7 @@ export function createControlGuard(options: ControlGuardOptions = {}): ControlGu
         cause,
       );
     },
+    proveLaunch: (challenge) => (token === undefined ? undefined : proveLaunch(token, challenge)),
   };
 }
 

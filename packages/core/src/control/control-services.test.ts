@@ -5,7 +5,9 @@ import { Logger } from "../gen/capability/logger/v1/logger_pb.ts";
 import { HealthState } from "../gen/connectplugin/v1/health_pb.ts";
 import { PluginControl, PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
 import { createHealthReporter } from "../health/health-reporter.ts";
+import { HEADER } from "../protocol/constants.ts";
 import { createControlGuard } from "./control-guard.ts";
+import { createLaunchChallenge, isLaunchProof } from "./launch-proof.ts";
 import { createPluginControlService, type ShutdownOrder } from "./plugin-control-service.ts";
 import { type AssignedIdentity, createPluginIdentityService } from "./plugin-identity-service.ts";
 
@@ -101,6 +103,26 @@ describe("GetPluginInfo", () => {
       requires: [{ type: "clock", minVersion: "2.0.0", requiredForStartup: false, watchForChanges: false }],
       metadata: { name: "my-logger", version: "build 7" },
     });
+  });
+});
+
+describe("GetPluginInfo with a challenge", () => {
+  const proofFor = async (challenge: string): Promise<string | null> => {
+    let proof: string | null = null;
+    const onHeader = (header: Headers) => {
+      proof = header.get(HEADER.launchProof);
+    };
+    await start().identity.getPluginInfo({}, { headers: { [HEADER.launchChallenge]: challenge }, onHeader });
+    return proof;
+  };
+
+  it("proves that the plugin knows its control token", async () => {
+    const challenge = createLaunchChallenge();
+    expect(isLaunchProof(controlToken, challenge, (await proofFor(challenge)) ?? "")).toBe(true);
+  });
+
+  it("answers nothing to what is no challenge", async () => {
+    expect(await proofFor("sign this")).toBeNull();
   });
 });
 

@@ -3,7 +3,7 @@ import { peerKey } from "@cpg/resilience";
 import { allDeclarations, type OwnDeclarations } from "../definition/declared-services.ts";
 import type { PluginSet } from "../definition/plugin-set.ts";
 import type { PluginIdentity } from "../gen/connectplugin/v1/plugin_pb.ts";
-import { DEFAULT_HOST_URL } from "../protocol/constants.ts";
+import { DEFAULT_HOST_URL, HEADER } from "../protocol/constants.ts";
 import { invalidField } from "../protocol/wire-error.ts";
 import { parseEndpoint } from "../wire/endpoint.ts";
 import type { ControlGuard } from "./control-guard.ts";
@@ -44,7 +44,12 @@ export function createPluginIdentityService(options: PluginIdentityOptions): Ser
     metadata: { name: selfId, version: selfVersion },
   };
   return {
-    getPluginInfo: () => info,
+    getPluginInfo(_, { requestHeader, responseHeader }) {
+      const challenge = requestHeader.get(HEADER.launchChallenge);
+      const proof = challenge === null ? undefined : guard.proveLaunch(challenge);
+      if (proof !== undefined) responseHeader.set(HEADER.launchProof, proof);
+      return info;
+    },
     setRuntimeIdentity({ runtimeId, runtimeToken, hostUrl, controlToken }, context) {
       guard.requireHost({ token: controlToken, peer: context.values.get(peerKey) });
       if (!isRuntimeId(runtimeId)) throw invalidField("runtime_id", RUNTIME_ID_RULE);

@@ -50,6 +50,11 @@ export interface StopOptions {
   readonly termGraceMs?: number | undefined;
   /** For the plugin's log. */
   readonly reason?: string | undefined;
+  /**
+   * Leaves the plugin running for the next host, if it was launched with `reattach`; any other ends. It is "detached" then.
+   * What it writes meanwhile waits in its pipes: end this process soon, then nothing blocks. Default false.
+   */
+  readonly leave?: boolean | undefined;
 }
 
 export interface LaunchedPlugin<Plugins extends PluginSet> extends AsyncDisposable {
@@ -151,8 +156,14 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   }
 
   let stopping: Promise<ExitReport> | undefined;
-  const stop = async ({ graceMs = DEFAULT_GRACE_MS, termGraceMs, reason = "" }: StopOptions): Promise<ExitReport> => {
+  const stop = async ({
+    graceMs = DEFAULT_GRACE_MS,
+    termGraceMs,
+    reason = "",
+    leave,
+  }: StopOptions): Promise<ExitReport> => {
     const report = await running.stop({
+      leave,
       graceMs,
       termGraceMs,
       askToStop: (asking) => askToStop({ ...control, graceMs, reason, signal: asking }),

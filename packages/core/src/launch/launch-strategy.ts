@@ -43,7 +43,7 @@ export interface RunningPlugin {
   readonly controlToken: string;
   readonly pid?: number | undefined;
   /** What showed that it was ready. */
-  readonly readiness: "ready-line" | "ready-message" | "started" | "port" | "handshake";
+  readonly readiness: "ready-line" | "ready-message" | "started" | "port" | "handshake" | "reattached";
   /** Resolves when the plugin has ended, for whatever reason, and nothing of it is left. Never rejects. */
   readonly exited: Promise<ExitReport>;
   /** The last lines it wrote to stderr, oldest first. */
@@ -67,6 +67,11 @@ export interface StopRequest {
    * this rejects, nobody was asked, and SIGTERM follows at once. Default: nobody asks.
    */
   readonly askToStop?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /**
+   * Leaves the plugin running for the next host instead, if it was launched with `reattach`; it ends as any other if not.
+   * Default false.
+   */
+  readonly leave?: boolean | undefined;
 }
 
 /** How a plugin ended. */

@@ -30,6 +30,10 @@ export const HEADER = {
   callerId: "x-plugin-caller-id",
   /** Proves on a routed call that it comes from the plugin's own host. Ours. */
   controlToken: "x-plugin-control-token",
+  /** On GetPluginInfo: asks a launched plugin to prove that it is the one that was launched. Ours. */
+  launchChallenge: "x-plugin-launch-challenge",
+  /** The answer to that. Ours. */
+  launchProof: "x-plugin-launch-proof",
 } as const;
 
 /** Environment variables that a launched plugin reads. Those that start with CPG_ are ours. */

@@ -20,7 +20,7 @@ import { checkMs, impactOf, removePlugin } from "./remove-plugin.ts";
 import { replacePlugin } from "./replace-plugin.ts";
 import { newestStates } from "./state-view/newest-states.ts";
 import { platformState } from "./state-view/platform-state.ts";
-import { settled, stopPlugins } from "./stop-plugins.ts";
+import { type StopRequest, settled, stopPlugins } from "./stop-plugins.ts";
 
 const defaultGraceMs = 30_000;
 /** How long plugins may take when the host was closed without the platform: less than a server waits for a shutdown step. */
@@ -49,13 +49,13 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
 
   let parts: PlatformParts | undefined;
   let stopping: Promise<unknown[]> | undefined;
-  const stopAll = (graceMs: number): Promise<unknown[]> => {
+  const stopAll = (request: StopRequest): Promise<unknown[]> => {
     beginClosing();
-    stopping ??= parts === undefined ? Promise.resolve([]) : stopThem(parts, graceMs);
+    stopping ??= parts === undefined ? Promise.resolve([]) : stopThem(parts, request);
     return stopping;
   };
-  const stopThem = async (present: PlatformParts, graceMs: number): Promise<unknown[]> => {
-    const errors = await stopPlugins(present, graceMs);
+  const stopThem = async (present: PlatformParts, request: StopRequest): Promise<unknown[]> => {
+    const errors = await stopPlugins(present, request);
     await settled(pending, present).catch((error: unknown) => errors.push(error));
     return errors;
   };
@@ -63,7 +63,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     name: "platform",
     install: () => ({
       async shutdown() {
-        const errors = await stopAll(shutdownStepGraceMs);
+        const errors = await stopAll({ graceMs: shutdownStepGraceMs, leave: false });
         if (errors.length > 0) throw new AggregateError(errors, "plugins could not be ended");
       },
     }),
@@ -115,21 +115,22 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   const { entries } = present;
 
   let closed: Promise<void> | undefined;
-  const close = async (graceMs: number): Promise<void> => {
+  const close = async ({ graceMs, leave }: StopRequest): Promise<void> => {
     const endsMs = clock.monotonic() + graceMs;
     forgetSignal();
     host.health.drain();
     try {
-      await stopAll(graceMs);
+      await stopAll({ graceMs, leave });
     } finally {
       await host.close({ graceMs: Math.max(0, endsMs - clock.monotonic()) });
     }
   };
-  const closeOnce = (graceMs: number): Promise<void> => {
-    closed ??= close(graceMs);
+  const closeOnce = (request: StopRequest): Promise<void> => {
+    closed ??= close(request);
     return closed;
   };
-  const onSignal = () => closeOnce(defaultGraceMs).catch((error: unknown) => hostOptions.onError?.(error));
+  const onSignal = () =>
+    closeOnce({ graceMs: defaultGraceMs, leave: false }).catch((error: unknown) => hostOptions.onError?.(error));
   const forgetSignal = handleSignals ? onShutdownSignal(onSignal) : () => {};
   void host.closed.then(forgetSignal);
 
@@ -176,9 +177,10 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       await present.operate(entry, "restart", () => entry.run.restart(graceMs, closing.signal));
     },
     closed: host.closed,
-    async close({ graceMs = defaultGraceMs } = {}) {
+    async close({ graceMs = defaultGraceMs, leave = false } = {}) {
       checkMs("graceMs", graceMs);
-      await closeOnce(graceMs);
+      if (typeof leave !== "boolean") throw new TypeError("leave must be a boolean");
+      await closeOnce({ graceMs, leave });
     },
     [Symbol.asyncDispose]: () => platform.close(),
   };

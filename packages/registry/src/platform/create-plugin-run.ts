@@ -144,7 +144,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
   };
 
   const retire = async (options: RetireOptions): Promise<Retirement> => {
-    const { graceMs, stopGraceMs, reason, hurry } = options;
+    const { graceMs, stopGraceMs, reason, hurry, leave } = options;
     const beganMs = clock.monotonic();
     ({ asksToEnd } = options);
     let callsCut = 0;
@@ -160,7 +160,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
     try {
       await ending;
       const patience = hurry?.aborted === true ? Math.min(stopGraceMs, hurriedStopMs) : stopGraceMs;
-      await supervised?.stop({ graceMs: patience, reason });
+      await supervised?.stop({ graceMs: patience, reason, leave });
     } finally {
       attached?.detach();
       dispatch({ type: "stopped" });

@@ -63,6 +63,11 @@ export interface WatchStateOptions {
 export interface ClosePlatformOptions {
   /** How long calls may take to finish, over all plugins, in ms. From 0. Default 30 000. */
   readonly graceMs?: number | undefined;
+  /**
+   * Leaves plugins whose strategy has `reattach` running for the next run of this host, which has to come within their time.
+   * Default false: all are stopped.
+   */
+  readonly leave?: boolean | undefined;
 }
 
 /**
@@ -123,7 +128,7 @@ export interface PlatformCore {
   /**
    * Gives up what is under way, stops all plugins, each before those that it needs, and then the host. Idempotent: later
    * calls share the first one's result.
-   * @throws {RangeError} for a bad grace. {AggregateError} of what could not be ended.
+   * @throws {TypeError} {RangeError} for bad options. {AggregateError} of what could not be ended.
    */
   close(options?: ClosePlatformOptions): Promise<void>;
 }

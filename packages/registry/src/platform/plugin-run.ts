@@ -33,6 +33,8 @@ export interface RetireOptions {
   readonly asksToEnd: boolean;
   /** Cuts the time for its calls short. */
   readonly hurry?: AbortSignal | undefined;
+  /** Whether it stays for the next host, if it can. Default false. */
+  readonly leave?: boolean | undefined;
 }
 
 export interface Retirement {

@@ -3,11 +3,17 @@ import { planStop } from "./plan-start.ts";
 import type { PlatformParts } from "./platform-parts.ts";
 import type { PluginRun } from "./plugin-run.ts";
 
+export interface StopRequest {
+  readonly graceMs: number;
+  /** Whether those that can outlive the platform are left running. */
+  readonly leave: boolean;
+}
+
 /**
  * Stops all plugins, each after those that need it; what is left of the grace is theirs, and when it is over none gets
  * more than a moment. Resolves with what could not be ended.
  */
-export async function stopPlugins(parts: PlatformParts, graceMs: number): Promise<unknown[]> {
+export async function stopPlugins(parts: PlatformParts, { graceMs, leave }: StopRequest): Promise<unknown[]> {
   const { entries, clock } = parts;
   const layers = planStop(parts.graph().filter(({ id }) => entries.has(id)));
   const endsMs = clock.monotonic() + graceMs;
@@ -22,7 +28,7 @@ export async function stopPlugins(parts: PlatformParts, graceMs: number): Promis
     const leftMs = Math.max(0, endsMs - clock.monotonic());
     const grace = { graceMs: leftMs, stopGraceMs: leftMs, hurry: hurry.signal };
     try {
-      await run.retire({ ...grace, reason: "the platform closes", asksToEnd: false });
+      await run.retire({ ...grace, leave, reason: "the platform closes", asksToEnd: false });
     } catch (error) {
       errors.push(error);
     }

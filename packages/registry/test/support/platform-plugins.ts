@@ -1,6 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { definePlugin, memoryStrategy, nodeStrategy, type PluginServer, type ServiceDependency } from "@cpg/core";
+import {
+  definePlugin,
+  memoryStrategy,
+  nodeStrategy,
+  type PluginServer,
+  type ReattachOptions,
+  type ServiceDependency,
+} from "@cpg/core";
 import type { Platform, PlatformEvent, PlatformOptions, PlatformPlugin } from "../../src/index.ts";
 import { createPlatform } from "../../src/index.ts";
 import { type Parcel, RelayService } from "./relay-service.ts";
@@ -20,6 +27,8 @@ export interface RelayOptions {
   readonly path?: string | undefined;
   /** Name that it gives itself. Default: its id. */
   readonly selfId?: string | undefined;
+  /** Of a process: whether it may outlive its host. */
+  readonly reattach?: ReattachOptions | undefined;
 }
 
 type ManagedPlugin = Extract<PlatformPlugin, { plugins: object }>;
@@ -48,10 +57,11 @@ export function relayInMemory(id: string, options: RelayOptions = {}): ManagedPl
 export function relayProcess(
   id: string,
   mode = "",
-  options: Pick<RelayOptions, "version" | "requires"> = {},
+  options: Pick<RelayOptions, "version" | "requires" | "reattach"> = {},
 ): ManagedPlugin {
-  const { version = "1.0.0" } = options;
+  const { version = "1.0.0", reattach } = options;
   const strategy = nodeStrategy({
+    reattach,
     entry: fileURLToPath(new URL("../fixtures/platform-relay.ts", import.meta.url)),
     env: { RELAY_ID: id, RELAY_VERSION: version, RELAY_MODE: mode },
   });

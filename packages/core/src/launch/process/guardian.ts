@@ -4,6 +4,7 @@ import { Socket } from "node:net";
 import { extname } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import type { KeptGroup } from "./kept-group.ts";
 import { signalGroup } from "./process-group.ts";
 
 /** Sees to it that no watched process group or directory outlives this process, however this process ends. */
@@ -18,6 +19,8 @@ export interface Guardian {
   /** Takes effect before it returns: a host that is killed right after leaves nothing behind. */
   watch(pgid: number): void;
   forget(pgid: number): void;
+  /** From now on a watched group and its directory outlive this process, for as long as it says. `forget` ends that. */
+  keep(group: KeptGroup): void;
   watchDirectory(path: string): void;
   forgetDirectory(path: string): void;
   /** Of the guardian's process, while there is one. */
@@ -66,6 +69,7 @@ export function hostGuardian(): Guardian {
  */
 export function createGuardian(options: GuardianOptions = { command: defaultCommand }): Guardian {
   const groups = new Set<number>();
+  const kept = new Map<number, KeptGroup>();
   const directories = new Set<string>();
   let current: Current | undefined;
   let restarts = 0;
@@ -97,7 +101,11 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       child.kill("SIGKILL");
       onEnd(own);
     });
-    const known = [...[...groups].map((pgid) => `+${pgid}\n`), ...[...directories].map((path) => `d${path}\n`)];
+    const known = [
+      ...[...groups].map((pgid) => `+${pgid}\n`),
+      ...[...directories].map((path) => `d${path}\n`),
+      ...[...kept.values()].map(keepLine),
+    ];
     if (known.length > 0) child.stdin.write(known.join(""));
     await ready;
   };
@@ -132,11 +140,17 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
     expect: (variable) => tell(`?${variable}\n`),
     watch(pgid) {
       groups.add(pgid);
+      kept.delete(pgid);
       tell(`+${pgid}\n`);
     },
     forget(pgid) {
       groups.delete(pgid);
+      kept.delete(pgid);
       tell(`-${pgid}\n`);
+    },
+    keep(group) {
+      kept.set(group.pgid, group);
+      tell(keepLine(group));
     },
     watchDirectory(path) {
       directories.add(path);
@@ -153,6 +167,10 @@ export function createGuardian(options: GuardianOptions = { command: defaultComm
       return current?.replaced.promise;
     },
   };
+}
+
+function keepLine(group: KeptGroup): string {
+  return `k${JSON.stringify(group)}\n`;
 }
 
 /** Lets this process end while its guardian runs. */

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { checkChildEnvironment, DEFAULT_INHERITED } from "./child-environment.ts";
+import { type ReattachOptions, type ResolvedReattach, resolveReattach } from "./reattach/reattach-options.ts";
 
 export interface ProcessOptions {
   /** Working directory. Default: the host's at the time of the launch. */
@@ -31,11 +32,20 @@ export interface ProcessOptions {
   readonly maxLineBytes?: number | undefined;
   /** Log records a second and stream; the lines above that are dropped and counted. From 1. Default 10 000. */
   readonly maxLinesPerSecond?: number | undefined;
+  /**
+   * Lets the plugin outlive its host for a while, so that the next run of the host finds it and goes on with it: its
+   * process, known by its start and by a secret that it has to prove, gets the next host's identity and is not started
+   * again. For plugins of ours that listen on the socket they are given, tell GetPluginInfo to anybody there, and do not
+   * register themselves; any other goes with its host, or is ended by the next one. A program that is
+   * started in another way than before (command, arguments, environment, checksums) is ended and started anew.
+   * Default: it goes with its host.
+   */
+  readonly reattach?: ReattachOptions | undefined;
 }
 
 export type ResolvedProcessOptions = Required<{
-  readonly [Name in keyof Omit<ProcessOptions, "cwd">]: Exclude<ProcessOptions[Name], undefined>;
-}> & { readonly cwd: string | undefined };
+  readonly [Name in keyof Omit<ProcessOptions, "cwd" | "reattach">]: Exclude<ProcessOptions[Name], undefined>;
+}> & { readonly cwd: string | undefined; readonly reattach: ResolvedReattach | undefined };
 
 /** @throws {TypeError} {RangeError} naming the option and the rule. */
 export function resolveProcessOptions(options: ProcessOptions, readyDefault: "line" | "any"): ResolvedProcessOptions {
@@ -59,6 +69,7 @@ export function resolveProcessOptions(options: ProcessOptions, readyDefault: "li
     checksum: { ...checksum },
     maxLineBytes,
     maxLinesPerSecond,
+    reattach: options.reattach && resolveReattach(options.reattach, transport),
   };
 }
 

@@ -23,7 +23,7 @@ const maxSocketPathBytes = 103;
 export async function createSocketDirectory(guardian: Guardian): Promise<SocketDirectory> {
   const parent = await realpath(tmpdir());
   const path = join(parent, `cpg-${randomBytes(8).toString("hex")}`);
-  const socketPath = join(path, "p.sock");
+  const socketPath = socketPathOf(path);
   if (Buffer.byteLength(socketPath) > maxSocketPathBytes) {
     throw new ConnectError(
       `a socket under ${parent} would have a path of more than ${maxSocketPathBytes} bytes: set TMPDIR to a shorter one`,
@@ -38,12 +38,16 @@ export async function createSocketDirectory(guardian: Guardian): Promise<SocketD
     guardian.forgetDirectory(path);
     throw error;
   }
-  return {
-    path,
-    socketPath,
-    async remove() {
-      await rm(path, { recursive: true, force: true }).catch(() => {});
-      guardian.forgetDirectory(path);
-    },
-  };
+  return { path, socketPath, remove: () => removeSocketDirectory(path, guardian) };
+}
+
+/** The socket of a directory that was made for one. */
+export function socketPathOf(directory: string): string {
+  return join(directory, "p.sock");
+}
+
+/** Never throws. */
+export async function removeSocketDirectory(path: string, guardian: Guardian): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {});
+  guardian.forgetDirectory(path);
 }

@@ -1,5 +1,3 @@
-import type { ChildProcessByStdio } from "node:child_process";
-import type { Readable } from "node:stream";
 import { Code } from "@connectrpc/connect";
 import type { Clock } from "@cpg/resilience";
 import { askWithin } from "../ask-within.ts";
@@ -18,15 +16,21 @@ export interface SpawnedProcess {
 
 export interface SpawnedProcessOptions {
   readonly plugin: string;
-  readonly child: ChildProcessByStdio<null, Readable, Readable>;
-  /** Of the child, which leads a group of its own that the guardian watches. */
+  /** Leads a group of its own that the guardian watches. */
   readonly pid: number;
+  /** Resolves when it has ended; never rejects. */
+  readonly ended: Promise<ProcessEnd>;
   readonly output: ProcessOutput;
   readonly guardian: Guardian;
   readonly clock: Clock;
   /** Gives back what the launch took. Must not throw. */
   cleanUp(): Promise<void>;
+  /** Gives the process up so that another host may have it. False: that cannot be. */
+  leave(): Promise<boolean>;
 }
+
+/** Neither is known of a process that is no child of this one. */
+export type ProcessEnd = Pick<ExitReport, "code" | "signal">;
 
 /** How long a process may take to go after SIGKILL, and output to end after its writers went. */
 const killBoundMs = 10_000;
@@ -38,6 +42,7 @@ const outputBoundMs = 1_000;
  *     how       event                        next      effect
  *     exited    stop with askToStop          asked     asks, waits up to graceMs
  *     exited    stop without                 sigterm   SIGTERM to the group, waits up to termGraceMs
+ *     exited    stop that leaves it          detached  nothing is done to it any more; it is given up
  *     asked     asking failed, grace over    sigterm   the same
  *     sigterm   grace over                   sigkill   SIGKILL to the group
  *     any       kill                         sigkill   SIGKILL to the group
@@ -46,12 +51,13 @@ const outputBoundMs = 1_000;
  * The leader counts as the plugin: once it is gone nothing of its group is waited for.
  */
 export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
-  const { plugin, child, pid, output, guardian, clock, cleanUp } = options;
+  const { plugin, pid, ended, output, guardian, clock, cleanUp, leave } = options;
   let how: ExitReport["how"] = "exited";
   const gone = new AbortController();
   const { promise: exited, resolve } = Promise.withResolvers<ExitReport>();
 
-  child.once("exit", async (code, signal) => {
+  void ended.then(async ({ code, signal }) => {
+    if (how === "detached") return;
     const report: ExitReport = { code, signal, how };
     gone.abort();
     if (signalGroup(pid, "SIGKILL")) await groupGone(pid, clock);
@@ -62,7 +68,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
   });
 
   const send = (signal: "SIGTERM" | "SIGKILL"): void => {
-    if (gone.signal.aborted) return; // the number may be somebody else's by now
+    if (gone.signal.aborted) return; // it may be somebody else's by now, or its number
     how = signal === "SIGTERM" ? "sigterm" : "sigkill";
     signalGroup(pid, signal);
   };
@@ -86,6 +92,16 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
     }
   };
 
+  const leaveOrEnd = async (request: StopRequest): Promise<ExitReport> => {
+    if (request.leave !== true || gone.signal.aborted || !(await leave())) return await runLadder(request);
+    if (gone.signal.aborted) return await exited;
+    how = "detached";
+    gone.abort();
+    await output.finish(0);
+    resolve({ code: null, signal: null, how });
+    return await exited;
+  };
+
   const runLadder = async ({ graceMs, termGraceMs = DEFAULT_TERM_GRACE_MS, askToStop }: StopRequest) => {
     if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) {
       how = "asked";
@@ -104,7 +120,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
     exited,
     async stop(request) {
       checkStopGrace(request);
-      stopping ??= runLadder(request);
+      stopping ??= leaveOrEnd(request);
       return await stopping;
     },
     kill() {

@@ -1,7 +1,4 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import type { Readable } from "node:stream";
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { ENV } from "../../protocol/constants.ts";
 import { launchFailed } from "../launch-error.ts";
@@ -14,6 +11,10 @@ import type { ResolvedProcessOptions } from "./process-options.ts";
 import { readProcessOutput } from "./process-output.ts";
 import { untilReady } from "./readiness.ts";
 import { acceptsEndpoint } from "./ready-line.ts";
+import { fingerprintOf, type KeptRun, keepRun } from "./reattach/keep-run.ts";
+import { processStart } from "./reattach/process-start.ts";
+import { reattachPlugin } from "./reattach/reattach-plugin.ts";
+import { type SpawnedChild, spawnChild, untilExit } from "./spawn-child.ts";
 import { explainSpawnError } from "./spawn-error.ts";
 import { followProcess } from "./spawned-process.ts";
 import { verifyChecksums } from "./verify-checksums.ts";
@@ -22,19 +23,19 @@ import { verifyChecksums } from "./verify-checksums.ts";
 export interface PluginProgram extends ResolvedProcessOptions {
   readonly command: string;
   /** Arguments of one launch, which may depend on where it may listen. */
-  args(place: LaunchPlace): readonly string[];
+  args(place: Pick<LaunchPlace, "directory">): readonly string[];
 }
-
-type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 const tokenBytes = 32; // 256 bits
 
 /** Launches one process and waits until it is ready, all within `readyTimeoutMs`. If it fails, nothing of it is left. */
-export async function startPlugin(program: PluginProgram, request: LaunchRequest): Promise<RunningPlugin> {
-  const { readyTimeoutMs, clock, signal } = request;
+export async function startPlugin(given: PluginProgram, request: LaunchRequest): Promise<RunningPlugin> {
+  const { readyTimeoutMs, clock, signal, handshakeSeen } = request;
+  // One that shakes hands by itself would have to find the next host by itself.
+  const program = handshakeSeen === undefined ? given : { ...given, reattach: undefined };
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   signal?.throwIfAborted();
-  request.handshakeSeen?.catch(() => {}); // may reject before anybody waits for it
+  handshakeSeen?.catch(() => {}); // may reject before anybody waits for it
   const limit = new AbortController();
   const timer = new AbortController();
   const onAbort = () => limit.abort(signal?.reason);
@@ -44,10 +45,26 @@ export async function startPlugin(program: PluginProgram, request: LaunchRequest
     () => {}, // the launch is over
   );
   try {
-    return await startWithin(program, request, limit.signal);
+    return (await findRunning(program, request, limit.signal)) ?? (await startWithin(program, request, limit.signal));
   } finally {
     timer.abort();
     signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+async function findRunning(
+  program: PluginProgram,
+  request: LaunchRequest,
+  signal: AbortSignal,
+): Promise<RunningPlugin | undefined> {
+  const { plugin, readyTimeoutMs } = request;
+  try {
+    return program.reattach && (await reattachPlugin(program, program.reattach, request, signal));
+  } catch (reason) {
+    if (!signal.aborted) throw launchFailed({ plugin, stage: "spawn", reason });
+    if (signal.reason !== tooLate) throw signal.reason;
+    const late = `not reattached within ${readyTimeoutMs} ms`;
+    throw launchFailed({ plugin, stage: "spawn", reason: late, code: Code.DeadlineExceeded });
   }
 }
 
@@ -59,11 +76,12 @@ async function startWithin(
   request: LaunchRequest,
   signal: AbortSignal,
 ): Promise<RunningPlugin> {
-  const { place, child, pid, controlToken } = await spawnPlugin(program, request, signal);
+  const { place, child, outputs, pid, controlToken } = await spawnPlugin(program, request, signal);
   const { plugin, clock, readyTimeoutMs, handshakeSeen } = request;
+  let kept: KeptRun | undefined;
   const announced = Promise.withResolvers<string>();
   let refused: string | undefined;
-  const output = readProcessOutput(child.stdout, child.stderr, {
+  const output = readProcessOutput(outputs.stdout, outputs.stderr, {
     plugin,
     clock,
     maxLineBytes: program.maxLineBytes,
@@ -76,14 +94,24 @@ async function startWithin(
       return accepted;
     },
   });
+  const guardian = hostGuardian();
   const spawned = followProcess({
     plugin,
-    child,
     pid,
+    ended: untilExit(child),
     output,
-    guardian: hostGuardian(),
+    guardian,
     clock,
-    cleanUp: () => place.release(),
+    async cleanUp() {
+      await kept?.forget();
+      await place.release();
+    },
+    async leave() {
+      if (kept === undefined) return false;
+      await kept.leave();
+      child.unref();
+      return true;
+    },
   });
   const ended = spawned.exited.then((exit): never => {
     throw launchFailed({ plugin, stage: "ready", running: output, exit, reason: "it ended before it was ready" });
@@ -101,6 +129,13 @@ async function startWithin(
       clock,
       signal,
     });
+    const { reattach } = program;
+    const { socketPath, directory } = place;
+    if (reattach !== undefined && directory !== undefined && ready.endpoint === `unix:${socketPath}`) {
+      const start = (await processStart(pid)) ?? ""; // none: it has just ended
+      const fingerprint = fingerprintOf(program, directory);
+      kept = await keepRun({ plugin, pid, start, controlToken, directory, fingerprint }, reattach, guardian);
+    }
     return { ...ready, ...spawned, controlToken, pid, stderrTail: output.stderrTail };
   } catch (error) {
     await spawned.kill();
@@ -110,10 +145,8 @@ async function startWithin(
   }
 }
 
-interface Spawned {
+interface Spawned extends SpawnedChild {
   readonly place: LaunchPlace;
-  readonly child: Child;
-  readonly pid: number;
   readonly controlToken: string;
 }
 
@@ -133,7 +166,8 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
     stage = "spawn";
     const args = program.args(place);
     guardian.expect(`${ENV.controlToken}=${controlToken}`);
-    const child: Child = spawn(command, args, {
+    const { child, pid, outputs } = await spawnChild(command, args, {
+      pipes: program.reattach === undefined ? undefined : place.directory,
       cwd,
       env: buildChildEnvironment(process.env, program.inheritEnv, program.env, {
         [ENV.port]: String(place.port),
@@ -142,13 +176,9 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
         ...(place.socketPath === undefined ? {} : { [ENV.socket]: place.socketPath }),
         ...(hostUrl === undefined ? {} : { [ENV.hostUrl]: hostUrl }),
       }),
-      detached: true, // a group of its own
-      stdio: ["ignore", "pipe", "pipe"],
+      onPid: (pid) => guardian.watch(pid), // before anything else can happen to this process
     });
-    if (child.pid === undefined) throw (await once(child, "error"))[0];
-    guardian.watch(child.pid); // before anything else can happen to this process
-    child.on("error", () => {}); // nothing but a signal that could not be sent
-    return { place, child, pid: child.pid, controlToken };
+    return { place, child, outputs, pid, controlToken };
   } catch (error) {
     await place?.release();
     if (!signal.aborted) throw failedToSpawn(plugin, stage, error, command, cwd);

@@ -45,6 +45,7 @@ const processOptions = {
   checksum: z.record(text, z.string().regex(/^[0-9a-f]{64}$/i, "must be 64 hex digits")).optional(),
   maxLineBytes: z.int().min(256).optional(),
   maxLinesPerSecond: count.optional(),
+  reattach: z.strictObject({ directory: text, withinMs: ms.max(3_600_000).optional() }).optional(),
 };
 
 const paths = z.union([z.literal(true), texts]);

@@ -89,10 +89,17 @@ function launchStrategy(field: string, entry: PlatformFilePlugin, { folder }: Su
   const how = node === undefined ? "process" : "node";
   const cwd = resolve(folder, (node ?? process)?.cwd ?? ".");
   try {
-    if (node !== undefined) return nodeStrategy({ ...node, cwd, entry: resolve(folder, node.entry) });
+    const given = (node ?? process)?.reattach;
+    const reattach = given && { ...given, directory: resolve(folder, given.directory) };
+    if (node !== undefined) return nodeStrategy({ ...node, cwd, reattach, entry: resolve(folder, node.entry) });
     const { command = "", ...options } = process ?? {};
     // A name without a slash is looked up in PATH.
-    return processStrategy({ ...options, cwd, command: command.includes("/") ? resolve(folder, command) : command });
+    return processStrategy({
+      ...options,
+      cwd,
+      reattach,
+      command: command.includes("/") ? resolve(folder, command) : command,
+    });
   } catch (reason) {
     throw new TypeError(`${field}.${how}: ${reason instanceof Error ? reason.message : reason}`, { cause: reason });
   }
