@@ -17,13 +17,17 @@ import type { PlatformPluginKind } from "../platform-plugin.ts";
 import type { PluginStateName } from "../plugin-state.ts";
 import type { PlatformPluginState, PlatformState, RunState, ServingFacts } from "../state-view/platform-state.ts";
 
-/** A state in few enough bytes to be sent after each change: what plugins wrote and what went wrong is cut. */
+/**
+ * A state in few enough bytes to be sent after each change, within the 4 MiB that a message may have by default: what plugins
+ * wrote and what went wrong is cut, the more the more plugins there are.
+ */
 export function wireState(state: PlatformState): MessageInitShape<typeof PlatformStateSchema> {
   const { timeMs, revision, plugins, guests, services, graph } = state;
+  const share = textShare(plugins);
   return {
     time: timestampFromMs(timeMs),
     revision: BigInt(revision),
-    plugins: plugins.map(wirePlugin),
+    plugins: plugins.map((plugin) => wirePlugin(plugin, share)),
     guests: guests.map((guest) => ({
       runtimeId: guest.runtimeId,
       selfId: guest.selfId ?? "",
@@ -46,21 +50,31 @@ export function wireState(state: PlatformState): MessageInitShape<typeof Platfor
   };
 }
 
-function wirePlugin(plugin: PlatformPluginState): MessageInitShape<typeof PluginSchema> {
+/** What each program may have of the characters that all of them may; one has up to 3 bytes. */
+function textShare(plugins: readonly PlatformPluginState[]): number {
+  const runs = plugins.reduce((count, { replacing }) => count + (replacing === undefined ? 1 : 2), 0);
+  return Math.max(minTextLength, Math.floor(maxTextLength / runs));
+}
+
+const maxTextLength = 900_000;
+const minTextLength = 100;
+
+function wirePlugin(plugin: PlatformPluginState, share: number): MessageInitShape<typeof PluginSchema> {
   const { id, kind, optional, operation, replacing } = plugin;
   return {
     id,
     kind: wireKind[kind],
     optional,
-    run: wireRun(plugin),
+    run: wireRun(plugin, share),
     serving: wireServing(plugin),
     operation: operation ?? "",
-    replacement: replacing && { stage: replacing.stage, other: wireRun(replacing.other) },
+    replacement: replacing && { stage: replacing.stage, other: wireRun(replacing.other, share) },
   };
 }
 
-function wireRun(run: RunState): MessageInitShape<typeof RunSchema> {
+function wireRun(run: RunState, share: number): MessageInitShape<typeof RunSchema> {
   const { lastError } = run;
+  const messageLength = Math.min(maxMessageLength, Math.floor(share / 4));
   return {
     state: wirePluginState[run.state],
     stage: run.stage ?? "",
@@ -74,14 +88,27 @@ function wireRun(run: RunState): MessageInitShape<typeof RunSchema> {
     requires: run.requires.map(wireRequirement),
     launches: run.launches,
     ends: run.ends,
-    lastError: lastError && { code: lastError.code, message: cut(lastError.message, maxMessageLength) },
-    stderrTail: run.stderrTail.slice(-maxLines).map((line) => cut(line, maxLineLength)),
+    lastError: lastError && { code: lastError.code, message: cut(lastError.message, messageLength) },
+    stderrTail: lastLines(run.stderrTail, share - messageLength),
   };
 }
 
 const maxMessageLength = 1_000;
 const maxLines = 10;
 const maxLineLength = 400;
+
+/** As many of the last lines as fit, the last one in any case. */
+function lastLines(lines: readonly string[], length: number): string[] {
+  const kept: string[] = [];
+  let left = length;
+  for (const line of lines.slice(-maxLines).reverse()) {
+    const text = cut(line, Math.min(maxLineLength, length));
+    left -= text.length;
+    if (kept.length > 0 && left < 0) break;
+    kept.unshift(text);
+  }
+  return kept;
+}
 
 function cut(text: string, length: number): string {
   // Half of a pair of surrogates would not be a string on the wire.
