@@ -9,6 +9,7 @@ import { createManagedPlugins } from "./attach/managed-plugins.ts";
 import { createPeerDeclarations, type PeerDeclarations } from "./attach/peer-declarations.ts";
 import { createDependencyGraph, type DependencyGraph } from "./graph/dependency-graph.ts";
 import type { GraphPlugin } from "./graph/graph-plugin.ts";
+import { lentByHost } from "./graph/lent-by-host.ts";
 import { createHealthMonitor } from "./health/create-health-monitor.ts";
 import { createProbe } from "./health/create-probe.ts";
 import type { HealthEvent } from "./health/health-event.ts";
@@ -54,7 +55,8 @@ export interface Registry extends HostExtension {
   /**
    * Who needs whom, as far as plugins said what they require: the providers that are registered, then the programs that
    * only use others, by their runtime ids. Such a program is in it until its identity ends: at its close, or, when it
-   * crashed, with the time to live.
+   * crashed, with the time to live. What the host lends, such as by a broker, is provided by "@host", unless a plugin
+   * provides that type.
    */
   graph(): DependencyGraph;
   /**
@@ -87,6 +89,11 @@ export interface Registry extends HostExtension {
   drain(providerId: string): boolean;
   /** Ends a provider's registrations, its identity and its calls. False: there is none. */
   remove(providerId: string): boolean;
+  /**
+   * Asked about a type that nobody provides: if somebody is to, such as a plugin that is being restarted, calls to it fail with
+   * `unavailable` rather than `not_found`, so that a caller may try again. Returns how to take that back.
+   */
+  expect(isExpected: (type: string) => boolean): () => void;
 }
 
 /**
@@ -105,7 +112,9 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     );
   const store = createRegistryStore({ limits, onError });
   const hub = createWatchHub({ store, limits, onError });
-  const selector = createSelector({ store, options: options.selection, random, onError });
+  const expectations = new Set<(type: string) => boolean>();
+  const isExpected = (type: string): boolean => [...expectations].some((expectation) => expectation(type));
+  const selector = createSelector({ store, options: options.selection, random, isExpected, onError });
   if (options.onChange !== undefined) store.onChange(options.onChange);
   let host: HostContext | undefined;
   let attacher: Attacher | undefined;
@@ -213,7 +222,10 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     watch: (type, watchOptions) => hub.watch(type, watchOptions),
     follow: (type, listener) => hub.follow(type, listener),
     onChange: (listener) => store.onChange(listener),
-    graph: () => createDependencyGraph([...store.providers().map((provider) => graphPlugin(provider)), ...consumers()]),
+    graph() {
+      const plugins = [...store.providers().map((provider) => graphPlugin(provider)), ...consumers()];
+      return createDependencyGraph([...plugins, ...lentByHost(plugins, host?.capabilities() ?? [])]);
+    },
     async attach(target, attachOptions) {
       if (attacher === undefined) throw new ConnectError("no host has this registry yet", Code.Unavailable);
       return await attacher.attach(target, attachOptions);
@@ -232,6 +244,11 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     },
     idle: async (providerId, { signal } = {}) => await router?.calls.idle(providerId, signal),
     cutCalls: (providerId, reason) => router?.calls.cut(providerId, new ConnectError(reason, Code.Unavailable)) ?? 0,
+    expect(isExpected) {
+      const expectation = (type: string): boolean => isExpected(type);
+      expectations.add(expectation);
+      return () => void expectations.delete(expectation);
+    },
     drain: (providerId) => store.setDraining(providerId),
     remove(providerId) {
       const removed = store.removeProvider(providerId, "removed");

@@ -54,10 +54,27 @@ describe("plugins that end", { timeout: 60_000 }, () => {
     expect(end).toMatchObject({ plugin: "looping", of: "present", error: { code: Code.Unavailable } });
     expect(platform.plugins()).toMatchObject([{ state: "crash-looping", launches: 2, ends: 2, runtimeId: undefined }]);
     expect(platform.host.health.status("")).toBe("not-serving");
-    expect(await createCaller(platform, ["looping"]).call("looping")).toBe("not_found");
+    expect(await createCaller(platform, ["looping"]).call("looping")).toBe("unavailable");
     await platform.restart("looping");
     expect(await createCaller(platform, ["looping"]).call("looping")).toBe("1.0.0 hello");
     expect(platform.host.health.status("")).toBe("serving");
+  });
+
+  it("are expected back: calls fail with unavailable until they are removed", async () => {
+    const servers: PluginServer[] = [];
+    const plugin = relayInMemory("relay", { onStart: (server) => void servers.push(server) });
+    const slow = { backoff: { initialMs: 60_000, maxMs: 60_000 } };
+    await using scene = await startPlatform({ plugins: [{ ...plugin, restart: slow }] });
+    const { platform } = scene;
+    const caller = createCaller(platform, ["relay", "other"]);
+    const provider = platform.plugins()[0]?.runtimeId;
+    await servers[0]?.close({ graceMs: 0 });
+    await scene.until((event) => event.type === "state" && event.state === "waiting");
+    expect(await caller.call("relay")).toBe("unavailable");
+    expect(await caller.call("relay", "hello", provider)).toBe("not_found"); // that process does not come back
+    expect(await caller.call("other")).toBe("not_found");
+    await platform.remove("relay");
+    expect(await caller.call("relay")).toBe("not_found");
   });
 
   it("while they drain stay ended", async () => {

@@ -25,6 +25,8 @@ export interface HostContext {
   publicUrl(): string;
   /** Where this server listens. Undefined until it does. */
   address(): ServerAddress | undefined;
+  /** What its extensions lend, as the handshake advertises it. Known once it listens. */
+  capabilities(): readonly HostCapability[];
 }
 
 /** What a host lends to its plugins, as the handshake advertises it. */

@@ -56,7 +56,7 @@ export function registerRoutes<Plugins extends PluginSet>(router: ConnectRouter,
         [SERVER_METADATA.http]: httpVersions ?? "",
         ...(admission && { [SERVER_METADATA.runtime]: "1" }),
       }),
-      capabilities: () => installed.flatMap((extension) => extension.handshakeFacts?.().capabilities ?? []),
+      capabilities: () => [...host.capabilities()],
     }),
   );
   served.service(HealthService, createHealthService(health));

@@ -85,6 +85,7 @@ export async function startServer<Plugins extends PluginSet>(
     baseUrl: publicUrl,
   });
   const shutdown = createShutdown({ clock });
+  const installed: InstalledExtension[] = [];
   const host: HostContext = {
     identities,
     requireIdentity: requireIdentity(identities),
@@ -94,8 +95,8 @@ export async function startServer<Plugins extends PluginSet>(
     draining: shutdown.draining,
     publicUrl,
     address: () => carrier?.address,
+    capabilities: () => installed.flatMap((extension) => extension.handshakeFacts?.().capabilities ?? []),
   };
-  const installed: InstalledExtension[] = [];
   const shutDown = (extension: InstalledExtension, name = "") =>
     within(
       clock,

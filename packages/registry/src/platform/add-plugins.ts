@@ -44,7 +44,7 @@ export async function addPlugins(parts: PlatformParts, request: AddRequest): Pro
 
   const beganMs = clock.monotonic();
   const expected = plugins.map((plugin) => ({ id: plugin.id, ...expectedOf(plugin) }));
-  const plan = planStart(expected, presentProviders(parts.registry));
+  const plan = planStart(expected, presentProviders(parts.registry, entries.values(), expected));
   const added = new Map(plugins.map((plugin) => [plugin.id, enter(parts, plugin, plan)]));
   const signal = request.signal === undefined ? closing : AbortSignal.any([closing, request.signal]);
   const turns = createProbeTurns(startConcurrency);

@@ -74,7 +74,7 @@ export function createPlatformParts(options: PlatformPartsOptions): PlatformPart
           }),
         checkDependencies(known) {
           if (problem !== undefined) throw new ConnectError(problem, Code.FailedPrecondition);
-          const present = presentProviders(registry);
+          const present = presentProviders(registry, entries.values());
           checkDependencies({ plugin: { ...known, id }, present, entries: entries.values() });
         },
         onState: (from, error) => tell(id, run, from, error),

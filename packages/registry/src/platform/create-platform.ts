@@ -113,6 +113,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   const present = createPlatformParts({ host, registry, clock, random, closing: closing.signal, emit, track });
   parts = present;
   const { entries } = present;
+  registry.expect((type) => [...entries.values()].some(({ run }) => run.provides(type)));
 
   let closed: Promise<void> | undefined;
   const close = async ({ graceMs, leave }: StopRequest): Promise<void> => {

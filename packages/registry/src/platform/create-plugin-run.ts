@@ -197,6 +197,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
         stderrTail: now?.lastEnd?.stderrTail ?? (cause instanceof PlatformError ? cause.stderrTail : []),
       };
     },
+    provides: (type) => known.provides.some((service) => service.type === type),
     start: begin,
     promote() {
       standby = false;

@@ -52,6 +52,8 @@ export interface PluginRun {
   /** The furthest stage that its start has reached. */
   readonly reached: StartStage;
   snapshot(): RunSnapshot;
+  /** Whether it provides a type, or is to. */
+  provides(type: string): boolean;
   /**
    * Starts it, once. If that fails it is not tried again.
    * @throws {ConnectError} cause: PlatformError.

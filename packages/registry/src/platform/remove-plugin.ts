@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { HOST_ID } from "../graph/lent-by-host.ts";
 import { drainCalls } from "./drain-calls.ts";
 import { describeBreaks, findPluginImpact } from "./find-plugin-impact.ts";
 import type { RemoveOptions } from "./platform.ts";
@@ -8,7 +9,8 @@ import type { PluginImpact } from "./plugin-impact.ts";
 /** As `Platform.impact`. */
 export function impactOf({ graph }: PlatformParts, id: string): PluginImpact {
   const plugins = graph();
-  if (plugins.every((plugin) => plugin.id !== id)) throw new ConnectError(`there is no plugin ${id}`, Code.NotFound);
+  const isThere = id !== HOST_ID && plugins.some((plugin) => plugin.id === id);
+  if (!isThere) throw new ConnectError(`there is no plugin ${id}`, Code.NotFound);
   return findPluginImpact(plugins, id);
 }
 

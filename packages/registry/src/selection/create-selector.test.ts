@@ -167,6 +167,15 @@ describe("selector", () => {
     expect(refusal(selector, request)).toEqual(answer);
   });
 
+  it("tells a type that is expected from one that nobody knows", () => {
+    const { store } = sceneOf();
+    const selector = createSelector({ store, isExpected: (type) => type === "logger" });
+    expect(refusal(selector)).toEqual(noneTakesCalls);
+    expect(refusal(selector, { type: "other" })).toMatchObject({ code: Code.NotFound, fault: "unknown" });
+    register(store, "a", "logger");
+    expect(refusal(selector, { minVersion: "2.0.0" })).toMatchObject({ fault: "too-old" });
+  });
+
   it("says whether there was a choice", () => {
     const { store, selector } = sceneOf();
     const single = (minVersion = "") => selector.select({ type: "logger", minVersion, callerId: undefined }).single;

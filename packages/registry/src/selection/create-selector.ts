@@ -13,6 +13,8 @@ export interface SelectorDeps {
   readonly options?: SelectionOptions | undefined;
   /** At least 0 and less than 1. Default: from node:crypto. */
   readonly random?: (() => number) | undefined;
+  /** Whether somebody is to provide a type, also when nobody does. Default: nobody is. */
+  readonly isExpected?: ((type: string) => boolean) | undefined;
   /** Hears a StrategyError when a strategy of the user fails. Default: nobody. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -22,7 +24,8 @@ export interface SelectorDeps {
  * one can be. For a strategy of the user that throws, or picks what it was not offered, round robin steps in.
  * @throws {TypeError} naming the option.
  */
-export function createSelector({ store, options, random = cryptoRandom, onError = () => {} }: SelectorDeps): Selector {
+export function createSelector(deps: SelectorDeps): Selector {
+  const { store, options, random = cryptoRandom, isExpected = () => false, onError = () => {} } = deps;
   const strategyOf = resolveSelectionOptions(options);
   const inFlight = createInFlight();
   const groups = createCandidateGroups(store, inFlight);
@@ -64,8 +67,8 @@ export function createSelector({ store, options, random = cryptoRandom, onError 
       let candidates = untried(healthy);
       if (candidates.length === 0) candidates = untried(degraded);
       if (candidates.length === 0) {
-        const fault = registered === 0 ? "unknown" : newEnough === 0 ? "too-old" : "unavailable";
-        throw nobodySelected(fault, { type, minVersion });
+        if (registered === 0) throw nobodySelected(isExpected(type) ? "unavailable" : "unknown", { type, minVersion });
+        throw nobodySelected(newEnough === 0 ? "too-old" : "unavailable", { type, minVersion });
       }
       const strategy = strategyOf(type);
       const chance = { turn, random };

@@ -3,6 +3,7 @@ import type { Registry } from "../../create-registry.ts";
 import { createDependencyGraph, type GraphProblem } from "../../graph/dependency-graph.ts";
 import { findEdges } from "../../graph/edges.ts";
 import type { GraphPlugin } from "../../graph/graph-plugin.ts";
+import { HOST_ID } from "../../graph/lent-by-host.ts";
 import type { ProviderHealth } from "../../health/provider-health.ts";
 import { codeName } from "../../router/call-outcome.ts";
 import type { ServiceView } from "../../watch/service-view.ts";
@@ -47,6 +48,7 @@ export interface GraphEdge {
   /** "": any. */
   readonly minVersion: string;
   readonly required: boolean;
+  /** "@host" if the host itself lends it. */
   readonly providers: readonly string[];
 }
 
@@ -99,7 +101,9 @@ export function platformState({ timeMs, plugins, graph, registry }: PlatformStat
     };
   };
   const own = new Set(plugins.map(({ id }) => id));
-  const { layers, problems } = createDependencyGraph(graph);
+  const { problems } = createDependencyGraph(graph);
+  const plugged = graph.filter(({ id }) => id !== HOST_ID); // which is there before all of them
+  const { layers } = createDependencyGraph(plugged);
   const idOf = (place: number): string => graph[place]?.id ?? "";
   return {
     timeMs,
@@ -110,7 +114,7 @@ export function platformState({ timeMs, plugins, graph, registry }: PlatformStat
       replacing: replacing && { stage: replacing.stage, other: runState(replacing.other) },
       ...factsOf(plugin.runtimeId),
     })),
-    guests: graph
+    guests: plugged
       .filter(({ id }) => !own.has(id))
       .map(({ id, selfId, provides = [], requires = [] }) => ({
         runtimeId: id,
