@@ -1,5 +1,6 @@
-// Starts host, logger, storage and api, each a process of its own, and shows what they do together. --keep leaves them
-// running until Ctrl-C.
+// Starts host, logger, storage and api, each a process of its own, and shows what they do together; then a host that launches
+// them itself, and replaces one while it is called. --keep leaves the first ones running until Ctrl-C. The exit code is 1
+// if a call failed meanwhile.
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -7,9 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { ConnectError } from "@connectrpc/connect";
 import { createPluginClient } from "@cpg/core";
 import { shortenerPlugin } from "@cpg/example-url-shortener-contracts";
 import { type ServiceName, type ServiceProcess, startService } from "./service-process.ts";
+import { startShortenerPlatform } from "./shortener-platform.ts";
 
 const keep = process.argv.includes("--keep");
 const urls = [
@@ -113,6 +116,8 @@ async function showServices(): Promise<void> {
   } finally {
     await client.close();
   }
+
+  await showReplacement();
   if (!keep) return;
   title("It keeps running until Ctrl-C. In another terminal:");
   console.log(`  curl -i ${endpoint}/r/${code}`);
@@ -121,9 +126,42 @@ async function showServices(): Promise<void> {
   await interrupted;
 }
 
+/** The same programs under a host that launches them: it puts a new storage in the place of the old one, under load. */
+async function showReplacement(): Promise<void> {
+  title("6. A host may launch them itself, and replace them while they are called. Here storage, with 8 callers:");
+  const { platform, shortener, plugin, close } = await startShortenerPlatform({ database: join(data, "replaced.db") });
+  try {
+    const stopped = new AbortController();
+    let calls = 0;
+    const failures: string[] = [];
+    const call = async (): Promise<void> => {
+      while (!stopped.signal.aborted) {
+        calls += 2;
+        try {
+          const { code } = await shortener.shorten({ url: "https://example.org/while-it-is-replaced" });
+          await shortener.resolve({ code });
+        } catch (reason) {
+          failures.push(ConnectError.from(reason).message);
+        }
+      }
+    };
+    const callers = Array.from({ length: 8 }, call);
+    const { switchMs } = await platform.replace("storage", plugin("storage"));
+    for (let after = 0; after < 20; after++) await shortener.shorten({ url: "https://example.org/after" });
+    stopped.abort("it is replaced");
+    await Promise.all(callers);
+    show("you", `calls made: ${calls}, failed: ${failures.length}; the switch took ${switchMs.toFixed(1)} ms`);
+    if (failures.length === 0) return;
+    process.exitCode = 1;
+    for (const failure of new Set(failures)) show("you", failure);
+  } finally {
+    await close();
+  }
+}
+
 try {
   if ((await Promise.race([showServices(), interrupted])) === "interrupted" && !keep) process.exitCode = 130;
-  title("6. All end, each asked by SIGTERM, the last one first.");
+  title("7. All end, each asked by SIGTERM, the last one first.");
 } finally {
   await stopAll();
 }

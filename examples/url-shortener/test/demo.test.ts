@@ -67,7 +67,7 @@ describe("the demo", { timeout: 120_000 }, () => {
     });
     expect(await refuses(redirect)).toBe(true);
 
-    const [, starting, calls, graph, degraded, recovered, ending] = output.split(/^\d\. /m);
+    const [, starting, calls, graph, degraded, recovered, replaced, ending] = output.split(/^\d\. /m);
     expect(starting).toMatch(/host +api is available/);
     for (const line of [
       /you +\$ resolve \w{7}\n +you +https:\/\/connectrpc\.com\/docs\/introduction\n/,
@@ -88,6 +88,8 @@ describe("the demo", { timeout: 120_000 }, () => {
     expect(recovered).toMatch(/host +storage is available/);
     expect(recovered).toMatch(/host +api is available/);
     expect(recovered).toMatch(/logger +log info: shortened https:\/\/example\.org\/with-a-logger/);
+    const [, made] = /you +calls made: (\d+), failed: 0; the switch took [\d.]+ ms\n/.exec(replaced ?? "") ?? [];
+    expect(Number(made)).toBeGreaterThanOrEqual(16);
     expect(ending).toMatch(
       /host +api is unavailable[\s\S]*host +storage is unavailable[\s\S]*host +logger is unavailable/,
     );

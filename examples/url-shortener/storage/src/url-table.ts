@@ -10,7 +10,8 @@ export interface UrlTable {
 
 export function openUrlTable(file: string): UrlTable {
   const database = new DatabaseSync(file);
-  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  // Another process may have the file open for a moment: while this one takes its place, or it takes this one's.
+  database.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   database.exec("CREATE TABLE IF NOT EXISTS urls (code TEXT PRIMARY KEY, url TEXT NOT NULL) STRICT, WITHOUT ROWID");
   const insert = database.prepare("INSERT INTO urls (code, url) VALUES (?, ?) ON CONFLICT (code) DO NOTHING");
   const select = database.prepare("SELECT url FROM urls WHERE code = ?");
