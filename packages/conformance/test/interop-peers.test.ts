@@ -4,7 +4,8 @@ import { createPluginClient, type PluginServer } from "@cpg/core";
 import { kvPlugin as kv } from "@cpg/example-kv";
 import { registryClient } from "@cpg/registry";
 import { afterAll, beforeAll, describe, expect, vi } from "vitest";
-import { bytes, kvAt, type Proof, routedKv, seen, startHost, startKvPlugin, text } from "./interop/kv.ts";
+import { killHostOfTen } from "./interop/host-of-ten.ts";
+import { bytes, kvAt, type Proof, proofAt, routedKv, seen, startHost, startKvPlugin, text } from "./interop/kv.ts";
 import { createMatrix } from "./interop/matrix.ts";
 import { buildGoPeers, has, linesOf, makePythonEnvironment, type Peer, startPeer } from "./interop/peers.ts";
 
@@ -28,6 +29,8 @@ async function prepare() {
 const { cell, isInReadme } = createMatrix();
 const waitMs = 30_000;
 const patience = { timeout: waitMs, interval: 10 };
+/** Where the messages are described. */
+const descriptors = new URL("../node_modules/.cache/interop", import.meta.url).pathname;
 const stateOf = (event: { readonly key: string }): string => event.key;
 
 async function freePort(): Promise<number> {
@@ -43,18 +46,6 @@ async function linked(server: PluginServer) {
   if (server.link === undefined) throw new Error("it has no link");
   await server.link.whenLinked({ timeoutMs: waitMs });
   return server.link;
-}
-
-/** What a plugin of another host could do: shakes hands by hand. */
-async function proofAt(hostUrl: string, selfId: string): Promise<Proof> {
-  const cookie = { magicCookieKey: "CONNECT_PLUGIN", magicCookieValue: "d3f40b3c2e1a5f8b9c4d7e6a1b2c3d4e" };
-  const response = await fetch(`${hostUrl}/connectplugin.v1.HandshakeService/Handshake`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ coreProtocolVersion: 1, appProtocolVersion: 1, ...cookie, selfId }),
-  });
-  const { runtimeId, runtimeToken } = (await response.json()) as { runtimeId: string; runtimeToken: string };
-  return { runtimeId, token: runtimeToken };
 }
 
 describe.skipIf(peers === undefined)("interoperation", { timeout: 60_000 }, () => {
@@ -331,7 +322,7 @@ describe.skipIf(peers === undefined)("interoperation", { timeout: 60_000 }, () =
       plugin = keep(
         await startPeer(python, args, {
           HOST_URL: scene.url,
-          DESCRIPTORS: new URL("../node_modules/.cache/interop", import.meta.url).pathname,
+          DESCRIPTORS: descriptors,
         }),
       );
       proof = await proofAt(scene.url, "caller");
@@ -358,6 +349,12 @@ describe.skipIf(peers === undefined)("interoperation", { timeout: 60_000 }, () =
       await plugin.exited;
       await vi.waitFor(() => expect(stateAt("python-kv")).toBe("unavailable"), patience);
     });
+  });
+
+  describe.skipIf(process.platform !== "linux")("a host of ten plugins, in Go and in Python too", () => {
+    cell("ten plugins (8 ours, Go, Python) that our host launches", "nothing left after SIGKILL of the host", () =>
+      killHostOfTen({ GO: go, PYTHON: python, DESCRIPTORS: descriptors }),
+    );
   });
 
   isInReadme();

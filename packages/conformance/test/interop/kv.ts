@@ -89,6 +89,18 @@ export interface Proof {
   readonly token: string;
 }
 
+/** What a plugin of another host could do: shakes hands by hand. */
+export async function proofAt(hostUrl: string, selfId: string): Promise<Proof> {
+  const cookie = { magicCookieKey: "CONNECT_PLUGIN", magicCookieValue: "d3f40b3c2e1a5f8b9c4d7e6a1b2c3d4e" };
+  const response = await fetch(`${hostUrl}/connectplugin.v1.HandshakeService/Handshake`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ coreProtocolVersion: 1, appProtocolVersion: 1, ...cookie, selfId }),
+  });
+  const { runtimeId, runtimeToken } = (await response.json()) as { runtimeId: string; runtimeToken: string };
+  return { runtimeId, token: runtimeToken };
+}
+
 /** An entry of a host's log. */
 export interface LoggedLine {
   readonly plugin?: string;
