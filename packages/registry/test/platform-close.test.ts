@@ -1,7 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import {
@@ -92,28 +88,5 @@ describe("the end of a platform", { timeout: 60_000 }, () => {
     await using scene = await startPlatform({ plugins: [relayInMemory("relay")] });
     await scene.platform.host.close({ graceMs: 0 });
     expect(scene.states()).toEqual(["relay stopped"]);
-  });
-
-  it("follows SIGTERM in a program, and leaves no process", async () => {
-    const program = fileURLToPath(new URL("./fixtures/platform-host.ts", import.meta.url));
-    const child = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
-    const exited = once(child, "exit");
-    try {
-      const lines: string[] = [];
-      const started = Promise.withResolvers<number[]>();
-      const reader = createInterface({ input: child.stdout });
-      reader.on("line", (line) => {
-        lines.push(line);
-        if (line.startsWith("[")) started.resolve(JSON.parse(line) as number[]);
-      });
-      const pids = await started.promise;
-      expect(pids.map(isAlive)).toEqual([true, true]);
-      child.kill("SIGTERM");
-      expect(await exited).toEqual([null, "SIGTERM"]);
-      expect(lines.slice(1)).toEqual(["a stopped", "b stopped"]);
-      expect(pids.map(isAlive)).toEqual([false, false]);
-    } finally {
-      child.kill("SIGKILL");
-    }
   });
 });

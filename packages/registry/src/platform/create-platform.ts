@@ -41,6 +41,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   checkCount("maxPlugins", maxPlugins);
   checkPlugins(plugins);
   const { handleSignals = true, ...hostOptions } = options.host ?? {};
+  const { graceMs: closeGraceMs = defaultGraceMs } = hostOptions;
   const registry = createRegistry({ ...options.registry, random: options.registry?.random ?? random });
   const listeners = new Set<(event: PlatformEvent) => void>();
   const pending = new Set<Promise<unknown>>();
@@ -131,7 +132,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     return closed;
   };
   const onSignal = () =>
-    closeOnce({ graceMs: defaultGraceMs, leave: false }).catch((error: unknown) => hostOptions.onError?.(error));
+    closeOnce({ graceMs: closeGraceMs, leave: false }).catch((error: unknown) => hostOptions.onError?.(error));
   const forgetSignal = handleSignals ? onShutdownSignal(onSignal) : () => {};
   void host.closed.then(forgetSignal);
 
@@ -178,7 +179,7 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
       await present.operate(entry, "restart", () => entry.run.restart(graceMs, closing.signal));
     },
     closed: host.closed,
-    async close({ graceMs = defaultGraceMs, leave = false } = {}) {
+    async close({ graceMs = closeGraceMs, leave = false } = {}) {
       checkMs("graceMs", graceMs);
       if (typeof leave !== "boolean") throw new TypeError("leave must be a boolean");
       await closeOnce({ graceMs, leave });

@@ -61,7 +61,10 @@ export interface WatchStateOptions {
 }
 
 export interface ClosePlatformOptions {
-  /** How long calls may take to finish, over all plugins, in ms. From 0. Default 30 000. */
+  /**
+   * How long calls may take to finish, and plugins to end by themselves, over all plugins, in ms. From 0. Default: `graceMs`
+   * of the host, or else 30 000.
+   */
   readonly graceMs?: number | undefined;
   /**
    * Leaves plugins whose strategy has `reattach` running for the next run of this host, which has to come within their time.
