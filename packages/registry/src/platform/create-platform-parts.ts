@@ -4,6 +4,7 @@ import type { Clock } from "@cpg/resilience";
 import type { Registry } from "../create-registry.ts";
 import { checkDependencies } from "./check-dependencies.ts";
 import { createPluginRun } from "./create-plugin-run.ts";
+import { createHandshakeTurns } from "./handshake-turns.ts";
 import { watchHandshake } from "./handshake-watch.ts";
 import type { PlatformEntry } from "./platform-entry.ts";
 import { platformGraph, presentProviders } from "./platform-graph.ts";
@@ -28,6 +29,7 @@ export function createPlatformParts(options: PlatformPartsOptions): PlatformPart
   const entries = new Map<string, PlatformEntry>();
   /** Identities that were adopted, by the handshake that they were given for. */
   const adopted = new WeakSet<object>();
+  const handshakeTurns = createHandshakeTurns();
 
   const tell = (id: string, run: PluginRun, from: PluginState, error: ConnectError | undefined): void => {
     const entry = entries.get(id);
@@ -61,6 +63,7 @@ export function createPlatformParts(options: PlatformPartsOptions): PlatformPart
         clock,
         random,
         standby,
+        handshakeTurns,
         watchHandshake: (selfId, onStandby) =>
           watchHandshake({
             identities: host.identities,

@@ -46,7 +46,9 @@ export async function launchForeign(parts: ForeignLaunch): Promise<SupervisedPro
   } = parts;
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   const registersItself = foreign.registers === "itself";
+  const endTurn = registersItself ? await parts.handshakeTurns.take(foreign.selfId, signal) : () => {};
   const watch = parts.watchHandshake(foreign.selfId);
+  void watch.seen.then(endTurn);
   let running: RunningPlugin | undefined;
   try {
     running = await strategy.launch({
@@ -68,6 +70,7 @@ export async function launchForeign(parts: ForeignLaunch): Promise<SupervisedPro
     throw reason;
   } finally {
     watch.stop();
+    endTurn();
   }
 }
 

@@ -3,6 +3,7 @@ import type { PluginServer } from "@cpg/core";
 import type { Clock } from "@cpg/resilience";
 import type { Registry } from "../create-registry.ts";
 import type { GraphPlugin } from "../graph/graph-plugin.ts";
+import type { HandshakeTurns } from "./handshake-turns.ts";
 import type { HandshakeWatch } from "./handshake-watch.ts";
 import type { PlatformPlugin } from "./platform-plugin.ts";
 import type { RunSnapshot } from "./plugin-snapshot.ts";
@@ -17,6 +18,7 @@ export interface PluginRunParts {
   /** What it registers gets no calls until `promote`. */
   readonly standby: boolean;
   watchHandshake(selfId: string, standby: boolean): HandshakeWatch;
+  readonly handshakeTurns: HandshakeTurns;
   /** @throws {ConnectError} `failed_precondition` when something lacks that it cannot do without. */
   checkDependencies(plugin: Omit<GraphPlugin, "id">): void;
   /** Its state has changed. */

@@ -5,6 +5,7 @@ import type { Clock } from "@cpg/resilience";
 import type { AttachOptions } from "../attach/attach-options.ts";
 import type { AttachTarget } from "../attach/attach-target.ts";
 import type { AttachedPlugin } from "../attach/attached-plugin.ts";
+import type { HandshakeTurns } from "./handshake-turns.ts";
 import type { HandshakeWatch } from "./handshake-watch.ts";
 import { launchForeign } from "./launch-foreign.ts";
 import type { EndpointSpec, PlatformPlugin } from "./platform-plugin.ts";
@@ -24,6 +25,8 @@ export interface ProgramParts {
   onLaunched(): void;
   /** Waits for the identity of a program that shakes hands by itself. */
   watchHandshake(selfId: string): HandshakeWatch;
+  /** When it is the turn of a program that shakes hands by itself to be launched. */
+  readonly handshakeTurns: HandshakeTurns;
   /** Whether a program that runs elsewhere is to be asked to end with its supervision. */
   asksToEnd(): boolean;
 }
