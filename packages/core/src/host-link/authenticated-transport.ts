@@ -8,6 +8,7 @@ import {
   type Transport,
 } from "@connectrpc/connect";
 import { HEADER } from "../protocol/constants.ts";
+import { ConnectionError } from "../wire/call-error.ts";
 import { withContextValue } from "./with-context-value.ts";
 
 /** What one call travels on, and under which identity. */
@@ -17,16 +18,21 @@ export interface CallIdentity {
   readonly runtimeToken: string;
 }
 
+/** "refused": a call was answered `unauthenticated`. "lost": its connection could not be made, or broke. */
+export type CallTrouble = "refused" | "lost";
+
 /**
- * A transport that adds to each call the credentials that `current` gives at that time. `onRefused` hears of calls that
- * were answered `unauthenticated`, at their start or in the middle of a stream.
+ * A transport that adds to each call the credentials that `current` gives at that time. `onTrouble` hears of calls that
+ * were refused or lost, at their start or in the middle of a stream.
  */
 export function createAuthenticatedTransport<Identity extends CallIdentity>(
   current: () => Identity,
-  onRefused: (identity: Identity) => void,
+  onTrouble: (identity: Identity, trouble: CallTrouble) => void,
 ): Transport {
   const look = (identity: Identity, reason: unknown): void => {
-    if (reason instanceof ConnectError && reason.code === Code.Unauthenticated) onRefused(identity);
+    if (!(reason instanceof ConnectError)) return;
+    if (reason.code === Code.Unauthenticated) onTrouble(identity, "refused");
+    else if (reason.cause instanceof ConnectionError) onTrouble(identity, "lost");
   };
   return {
     async unary(method, signal, timeoutMs, header, input, contextValues) {

@@ -19,8 +19,10 @@ export interface HostConnections {
   close(): Promise<void>;
 }
 
+/** @param onLost hears when a connection was lost, as far as its transport tells. */
 export function createHostConnections(
-  connect: (hostUrl: string, httpVersion: HttpVersion) => CallTransport,
+  connect: (hostUrl: string, httpVersion: HttpVersion, onLost: () => void) => CallTransport,
+  onLost: (address: HostAddress) => void,
 ): HostConnections {
   const open = new Map<string, CallTransport>();
   const keyOf = ({ hostUrl, httpVersion }: HostAddress): string => `${httpVersion} ${hostUrl}`;
@@ -38,7 +40,7 @@ export function createHostConnections(
       const key = keyOf(address);
       let calls = open.get(key);
       if (calls === undefined) {
-        calls = connect(address.hostUrl, address.httpVersion);
+        calls = connect(address.hostUrl, address.httpVersion, () => onLost(address));
         open.set(key, calls);
       }
       return calls.transport;

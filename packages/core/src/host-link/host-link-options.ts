@@ -48,12 +48,15 @@ export interface HostLinkOptions {
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** Delays while the host is away. Default: from 100 ms to 10 s, jitter "equal". */
   readonly backoff?: BackoffOptions | undefined;
-  /** Longest time between two signs of life, in ms; shorter when the identity lives less than twice as long. Default 10 000. */
+  /**
+   * Longest time between two signs of life, in ms; shorter when the identity lives less than twice as long. A host that is
+   * lost is missed by then; at once when its connection breaks (HTTP/2), or that of a call. Default 10 000.
+   */
   readonly heartbeatMs?: number | undefined;
   /** Bound on each call of the link's own, in ms. Default 10 000. */
   readonly attemptMs?: number | undefined;
-  /** How calls travel to a host. Does no I/O. Default: `openCallTransport`. */
-  readonly connect?: ((hostUrl: string, httpVersion: "1.1" | "2") => CallTransport) | undefined;
+  /** How calls travel to a host, and who hears that a connection to it was lost. Does no I/O. Default: `openCallTransport`. */
+  readonly connect?: ((hostUrl: string, httpVersion: "1.1" | "2", onLost: () => void) => CallTransport) | undefined;
   /** Hears what the link does and what goes wrong. What it throws is dropped. */
   readonly onEvent?: ((event: HostLinkEvent) => void) | undefined;
   readonly clock?: Clock | undefined;
@@ -158,7 +161,7 @@ export function resolveLinkOptions(options: HostLinkOptions) {
     checkAppProtocolVersions("appProtocolVersions", options.appProtocolVersions);
   }
   const backoff = resolveBackoffOptions({ jitter: "equal", ...options.backoff });
-  const connect = (hostUrl: string, httpVersion: "1.1" | "2"): CallTransport => {
+  const connect = (hostUrl: string, httpVersion: "1.1" | "2", onLost: () => void): CallTransport => {
     const endpoint = parseEndpoint(hostUrl);
     const secure = endpoint.kind === "tcp" && endpoint.secure;
     warnOfCleartext(endpoint);
@@ -166,6 +169,7 @@ export function resolveLinkOptions(options: HostLinkOptions) {
       endpoint,
       httpVersion,
       interceptors: [...interceptors, keepCredentials, rerouteCalls, presentGrants],
+      onLost,
       clock,
       ...(secure && tls ? { tls } : {}),
     });

@@ -8,6 +8,7 @@ import { Logger } from "../gen/capability/logger/v1/logger_pb.ts";
 import { HealthState } from "../gen/connectplugin/v1/health_pb.ts";
 import { ServiceRegistry } from "../gen/connectplugin/v1/registry_pb.ts";
 import { createHealthReporter } from "../health/health-reporter.ts";
+import { connectionFailed } from "../wire/call-error.ts";
 import { createHostLink, type HostLinkEvent, type HostLinkOptions, type LinkIdentity } from "./host-link.ts";
 import { LinkError } from "./link-error.ts";
 import type { LinkStateName } from "./link-state.ts";
@@ -176,6 +177,52 @@ describe("a host that", () => {
     await t.reach("linked");
     expect(t.host.count("Handshake")).toBe(2);
     expect(t.registered()).toHaveLength(2);
+  });
+
+  it("died is missed at once, and has everything again within one delay of the backoff once it is back", async () => {
+    await using t = startLink({
+      link: { heartbeatMs: 10_000, backoff: { initialMs: 100, maxMs: 400, jitter: "none" } },
+    });
+    await t.linked();
+    t.host.die();
+    await t.reach("backoff"); // time stands still
+    await t.clock.advance(100 + 200 + 399);
+    expect(t.link.state).toBe("backoff");
+    t.host.restart();
+    await t.clock.advance(1);
+    expect(t.link.state).toBe("linked");
+    expect(t.registered()).toEqual([`logger ${t.link.identity?.runtimeId}`, `audit ${t.link.identity?.runtimeId}`]);
+  });
+
+  it("ends connections again and again is asked once a second", async () => {
+    await using t = startLink();
+    await t.linked();
+    for (let round = 0; round < 50; round++) {
+      t.host.breakConnections();
+      await t.clock.advance(100);
+    }
+    expect(t.link.state).toBe("linked");
+    expect(t.states()).toHaveLength(3);
+    expect(t.host.count("RenewIdentity")).toBe(6); // at 0 s, 1 s … 5 s
+  });
+
+  it("is lost to a call is missed at once, too", async () => {
+    const host = new FakeHost();
+    let isThere = true;
+    const connect: HostLinkOptions["connect"] = (url, version) => {
+      const calls = host.connect(url, version);
+      const reach = () => {
+        if (!isThere) throw connectionFailed("host.test", "connect", "refused");
+        return calls.transport;
+      };
+      return { ...calls, transport: { unary: (...call) => reach().unary(...call), stream: calls.transport.stream } };
+    };
+    await using t = startLink({ link: { connect } });
+    await t.linked();
+    isThere = false;
+    await expect(createClient(Logger, t.link.transport).log({})).rejects.toMatchObject({ code: Code.Unavailable });
+    await t.until(() => t.link.state === "backoff");
+    isThere = true;
   });
 
   it("is away is tried again with growing delays within bounds, for ever", async () => {

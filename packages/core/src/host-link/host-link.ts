@@ -11,6 +11,7 @@ import { createGrantedTransport } from "./granted-transport.ts";
 import { createHeldSessions } from "./held-sessions.ts";
 import { createHostChoice } from "./host-choice.ts";
 import { createHostConnections, type HostAddress } from "./host-connections.ts";
+import { createHostDoubts } from "./host-doubts.ts";
 import {
   checkTimeoutMs,
   type HostLink,
@@ -59,15 +60,18 @@ export function createHostLink(options: HostLinkOptions): HostLink {
   const resolved = resolveLinkOptions(options);
   const { health, clock, random, backoff: delays } = resolved;
   const backoff = createBackoff(delays, random);
-  const connections = createHostConnections(resolved.connect);
   const alarm = createAlarm(clock);
+  const doubts = createHostDoubts(alarm);
+  const connections = createHostConnections(resolved.connect, ({ hostUrl, httpVersion }) => {
+    const used = linkedSession(state)?.address;
+    if (used?.hostUrl === hostUrl && used.httpVersion === httpVersion) doubts.lost();
+  });
   const waiters = new Set<() => void>();
   const sessions = createHeldSessions();
 
   let state: State = { kind: "idle" };
   let activity = new AbortController();
   let lastError: ConnectError | undefined;
-  let doubted = false;
   const managed = options.hostUrl === undefined;
   const hosts = createHostChoice(resolved);
 
@@ -129,11 +133,8 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     ...resolved,
     alarm,
     refusedDelayMs,
-    isDoubted: () => doubted,
-    onBeat() {
-      doubted = false;
-      backoff.reset();
-    },
+    doubts,
+    onBeat: () => backoff.reset(),
   };
 
   const queue: { readonly event: Event; readonly error: ConnectError | undefined }[] = [];
@@ -158,7 +159,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     activity = new AbortController();
     state = next;
     if (event.type === "identity-given") backoff.reset();
-    if (linkedSession(state) !== before) doubted = false;
+    if (linkedSession(state) !== before) doubts.clear();
     lastError = linkedSession(state) === undefined ? (error ?? lastError) : undefined;
     connections.keep(addressesInUse());
     begin(next, activity.signal);
@@ -200,10 +201,10 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     if (session === undefined) throw linkDown(state.kind, lastError);
     return session;
   };
-  const transport = createAuthenticatedTransport(sessionInUse, (session) => {
+  const transport = createAuthenticatedTransport(sessionInUse, (session, trouble) => {
     if (session !== linkedSession(state)) return;
-    doubted = true;
-    alarm.ring();
+    if (trouble === "lost") doubts.lost();
+    else doubts.refused();
   });
   const stopHearing = health.onChange(() => alarm.ring());
 

@@ -1,6 +1,7 @@
 import type { Clock } from "@cpg/resilience";
 import type { HealthReporter } from "../health/health-reporter.ts";
 import type { Alarm } from "../internal/alarm.ts";
+import type { HostDoubts } from "./host-doubts.ts";
 import type { HostSession } from "./host-session.ts";
 
 export interface KeepAliveOptions {
@@ -8,11 +9,10 @@ export interface KeepAliveOptions {
   readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Rings when the health changes or the identity is in doubt. */
+  /** Rings when the health changes, the identity is in doubt, or a connection was lost. */
   readonly alarm: Alarm;
-  /** Whether a call was answered `unauthenticated`. */
-  isDoubted(): boolean;
-  /** The host has shown that it knows the identity: doubts so far are settled. */
+  readonly doubts: HostDoubts;
+  /** The host has shown that it is there and knows the identity. */
   onBeat(): void;
   /** Time until what the host refused is offered again, in ms. */
   refusedDelayMs(): number;
@@ -25,11 +25,12 @@ const minRenewalMs = 100;
 
 /**
  * Keeps one session alive until its identity has to be replaced, which is when it resolves: tells the host each change
- * of health (the latest only, one call at a time), offers again what the host refused, and gives signs of life.
+ * of health (the latest only, one call at a time), offers again what the host refused, and gives signs of life; one at once
+ * when a connection was lost.
  * @throws {ConnectError} of the call that failed. The reason of `signal`.
  */
 export async function keepAlive(session: HostSession, options: KeepAliveOptions, signal: AbortSignal): Promise<void> {
-  const { health, heartbeatMs, clock, random, alarm, refusedDelayMs } = options;
+  const { health, heartbeatMs, clock, random, alarm, doubts, refusedDelayMs } = options;
   /** Shorter than the interval by up to a fifth, so that plugins started together do not stay together. */
   const nextInterval = (): number => {
     const longestMs = session.renewable ? Math.min(heartbeatMs, session.ttlMs / 2) : heartbeatMs;
@@ -41,13 +42,15 @@ export async function keepAlive(session: HostSession, options: KeepAliveOptions,
   let beatMs = clock.monotonic();
   let nextBeatMs = beatMs + nextInterval();
   let nextOfferMs = nextOffer();
+  /** A host that closes connections for no reason is not asked in a loop. */
+  let nextLookMs = beatMs;
   while (true) {
     // Only a host that can tell is asked early.
-    const doubtMs = options.isDoubted() && session.renewable ? beatMs + minBeatMs : Number.POSITIVE_INFINITY;
-    const dueMs = Math.min(nextBeatMs, doubtMs);
-    if (session.reported === health.report()) {
-      await alarm.wait(Math.min(dueMs, nextOfferMs, session.refreshAtMs) - clock.monotonic(), signal);
-    }
+    const doubtMs = doubts.isRefused && session.renewable ? beatMs + minBeatMs : Number.POSITIVE_INFINITY;
+    const lookMs = doubts.isLost ? nextLookMs : Number.POSITIVE_INFINITY;
+    const dueMs = Math.min(nextBeatMs, doubtMs, lookMs);
+    const waitMs = Math.min(dueMs, nextOfferMs, session.refreshAtMs) - clock.monotonic();
+    if (session.reported === health.report() && waitMs > 0) await alarm.wait(waitMs, signal);
     if (session.reported !== health.report()) await session.reportHealth(health.report(), signal);
     if (clock.monotonic() >= session.refreshAtMs) return;
     if (clock.monotonic() >= nextOfferMs) {
@@ -55,7 +58,10 @@ export async function keepAlive(session: HostSession, options: KeepAliveOptions,
       nextOfferMs = nextOffer();
     }
     if (clock.monotonic() >= dueMs) {
-      await session.beat(health.report(), options.isDoubted(), signal);
+      if (doubts.isLost) nextLookMs = clock.monotonic() + minBeatMs;
+      doubts.asked();
+      await session.beat(health.report(), doubts.isRefused, signal);
+      doubts.settled();
       options.onBeat();
       beatMs = clock.monotonic();
       nextBeatMs = beatMs + nextInterval();

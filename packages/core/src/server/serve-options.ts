@@ -134,7 +134,10 @@ export interface LinkOptions {
   readonly tls?: ClientTlsOptions | undefined;
   /** Interceptors of every call to the host, such as credentials; the first is outermost. */
   readonly interceptors?: readonly Interceptor[] | undefined;
-  /** Time between two signs of life, in ms. Default 10 000. */
+  /**
+   * Time between two signs of life, in ms. A host that is lost is missed by then; at once when its connection breaks
+   * (HTTP/2), or that of a call. Default 10 000.
+   */
   readonly heartbeatMs?: number | undefined;
   /** Delays while the host is away. Default: from 100 ms to 10 s, jitter "equal". */
   readonly backoff?: BackoffOptions | undefined;

@@ -67,6 +67,11 @@ export interface CallTransportOptions {
   readonly compressMinBytes?: number | undefined;
   /** Sends Connect calls of methods without side effects as GET. Default false. */
   readonly httpGet?: boolean | undefined;
+  /**
+   * Hears when the server ends a connection or says that it is about to, and when a connection breaks: it may be gone. HTTP/2
+   * only; over HTTP/1.1 it is usual that a connection without a call ends. Must not throw.
+   */
+  readonly onLost?: (() => void) | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -98,7 +103,10 @@ export function openCallTransport(options: CallTransportOptions): CallTransport 
   const { endpoint, httpVersion, callTimeoutMs, maxMessageBytes, clock } = resolved;
   const sendCompression = resolved.sendCompression === undefined ? null : algorithms[resolved.sendCompression];
   const closed = new AbortController();
-  const wire = httpVersion === "2" ? openHttp2(resolved) : openHttp1(resolved);
+  const onLost = (): void => {
+    if (!closed.signal.aborted) options.onLost?.();
+  };
+  const wire = httpVersion === "2" ? openHttp2(resolved, onLost) : openHttp1(resolved);
   const { tls } = resolved;
   const stopUpdates = followTlsUpdates(tls?.updates, (material) => {
     wire.useSecureContext(secureContextOf({ ...tls, ...material }));
@@ -176,9 +184,9 @@ interface Wire {
   close(reason: Error): Promise<void>;
 }
 
-function openHttp2(options: ResolvedCallTransportOptions): Wire {
+function openHttp2(options: ResolvedCallTransportOptions, onLost: () => void): Wire {
   const dialer = createDialer({ ...options, alpn: "h2" });
-  const sessions = createHttp2Sessions({ ...options, dialer });
+  const sessions = createHttp2Sessions({ ...options, dialer, onLost });
   return {
     client: retryRefused(createNodeHttpClient({ httpVersion: "2", sessionProvider: () => sessions })),
     interceptors: (above) => [...above],

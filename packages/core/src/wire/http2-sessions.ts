@@ -27,6 +27,8 @@ export interface Http2SessionsOptions {
   readonly pingTimeoutMs: number;
   /** Time without a call after which a session closes, in ms. */
   readonly idleTimeoutMs: number;
+  /** Hears when the peer ends a session, or says that it is about to, and when a session breaks. */
+  readonly onLost?: (() => void) | undefined;
   readonly clock: Clock;
 }
 
@@ -49,6 +51,8 @@ interface Live {
   /** Ends the heartbeat; there is one while streams are open. */
   heartbeat: AbortController | undefined;
   verifying: Promise<boolean> | undefined;
+  /** Whether this side has given it up, or it is known to be lost. */
+  over: boolean;
 }
 
 /** A session may be told to go away between being chosen and being used. */
@@ -63,6 +67,7 @@ const maxAttempts = 3;
  */
 export function createHttp2Sessions(options: Http2SessionsOptions): Http2Sessions {
   const { endpoint, origin, dialer, connectTimeoutMs, pingIntervalMs, pingTimeoutMs, idleTimeoutMs, clock } = options;
+  const { onLost = () => {} } = options;
   const lives = new WeakMap<ClientHttp2Session, Live>();
   let current: Live | undefined;
   let opening: Promise<Live> | undefined;
@@ -111,14 +116,28 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
       lastAliveMs: clock.monotonic(),
       heartbeat: undefined,
       verifying: undefined,
+      over: false,
     };
     lives.set(session, live);
     session.unref(); // until it has calls
     // The socket's, because Node keeps a session for as long as its own timer would have run.
-    socket.setTimeout(idleTimeoutMs).on("timeout", () => retire(live));
-    session.on("goaway", () => retire(live));
-    session.once("close", () => retire(live));
+    socket.setTimeout(idleTimeoutMs).on("timeout", () => leave(live));
+    session.on("goaway", () => lose(live));
+    session.once("close", () => lose(live));
     return live;
+  };
+
+  const leave = (live: Live): void => {
+    live.over = true;
+    retire(live);
+  };
+
+  const lose = (live: Live): void => {
+    if (!live.over) {
+      live.over = true;
+      onLost();
+    }
+    retire(live);
   };
 
   const retire = (live: Live): void => {
@@ -238,7 +257,7 @@ export function createHttp2Sessions(options: Http2SessionsOptions): Http2Session
     renew() {
       generation++;
       opening = undefined;
-      if (current !== undefined) retire(current);
+      if (current !== undefined) leave(current);
     },
   };
 }

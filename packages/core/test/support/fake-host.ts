@@ -39,12 +39,23 @@ export class FakeHost {
   /** Runs after each call. */
   after: () => void = () => {};
   #tokens = new Map<string, string>();
+  readonly #connected = new Set<() => void>();
   #count = 0;
   readonly #transport: Transport;
 
   constructor(options: FakeHostOptions = {}) {
     this.options = options;
     this.#transport = this.#serve();
+  }
+
+  /** Its process ends, and those who are connected over HTTP/2 see it. */
+  die(): void {
+    this.down = true;
+    this.breakConnections();
+  }
+
+  breakConnections(): void {
+    for (const onLost of [...this.#connected]) onLost();
   }
 
   /** A new process at the same place: it knows nobody. */
@@ -75,13 +86,17 @@ export class FakeHost {
     return this.calls.filter((call) => call.startsWith(`${method} `)).length;
   }
 
-  readonly connect = (hostUrl: string, httpVersion: "1.1" | "2"): CallTransport => ({
+  readonly connect = (hostUrl: string, httpVersion: "1.1" | "2", onLost = () => {}): CallTransport => ({
     httpVersion,
     transport: {
-      unary: (...call) => this.#reach().unary(...call),
+      unary: (...call) => {
+        if (httpVersion === "2") this.#connected.add(onLost);
+        return this.#reach().unary(...call);
+      },
       stream: (...call) => this.#reach().stream(...call),
     },
     close: async () => {
+      this.#connected.delete(onLost);
       this.closedTransports.push(`${httpVersion} ${hostUrl}`);
     },
   });
