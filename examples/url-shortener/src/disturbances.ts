@@ -19,14 +19,16 @@ export interface Disturbances {
   readonly counts: Readonly<Record<DisturbanceKind, number>>;
   /** Whether a plugin may have been away at some time since then (monotonic ms): the only excuse of a call that fails. */
   awaySince(sinceMs: number): boolean;
+  /** Whether one was killed at some time since then: an answer that it had begun may have been cut. */
+  killedSince(sinceMs: number): boolean;
   /** Resolves when the last one is over. Rejects when one failed: then something is wrong. */
   readonly done: Promise<void>;
 }
 
 const kinds = ["replace", "restart", "kill"] as const;
 const names = ["logger", "storage", "api"] as const;
-const shortestPauseMs = 100;
-const longestPauseMs = 1_000;
+const shortestPauseMs = 200;
+const longestPauseMs = 2_000;
 const backWithinMs = 60_000;
 
 /** Does something to some plugin, again and again, each time once the one before is over. */
@@ -35,6 +37,7 @@ export function disturb({ scene, clock, random, signal }: DisturbanceOptions): D
   const counts = { replace: 0, restart: 0, kill: 0 };
   let away = 0;
   let lastAwayMs = Number.NEGATIVE_INFINITY;
+  let lastKillMs = Number.NEGATIVE_INFINITY;
 
   const whileAway = async (work: () => Promise<void>): Promise<void> => {
     away++;
@@ -60,6 +63,7 @@ export function disturb({ scene, clock, random, signal }: DisturbanceOptions): D
       () => back.reject(new Error(`${name} did not come back within ${backWithinMs} ms`)),
       () => {}, // it did
     );
+    lastKillMs = clock.monotonic();
     process.kill(pid, "SIGKILL");
     try {
       await back.promise;
@@ -82,5 +86,10 @@ export function disturb({ scene, clock, random, signal }: DisturbanceOptions): D
       await clock.sleep(pauseMs, signal).catch(() => {}); // enough
     }
   };
-  return { counts, awaySince: (sinceMs) => away > 0 || lastAwayMs >= sinceMs, done: run() };
+  return {
+    counts,
+    awaySince: (sinceMs) => away > 0 || lastAwayMs >= sinceMs,
+    killedSince: (sinceMs) => lastKillMs >= sinceMs,
+    done: run(),
+  };
 }
