@@ -106,6 +106,27 @@ describe("a self-registering plugin", () => {
     expect(t.states()).toEqual(["connecting", "registering", "linked"]);
   });
 
+  it.each([{ managed: false }, { managed: true }])(
+    "makes calls as soon as the host may send it some, while it registers (managed: $managed)",
+    async ({ managed }) => {
+      await using t = startLink({ managed });
+      const answers: Promise<unknown>[] = [];
+      t.host.before = (method) => {
+        if (method !== "RegisterService" || answers.length > 0) return;
+        // What it does to answer a call that the host sends it before it has the answer to its registration.
+        expect(t.link.state).toBe("registering");
+        expect(t.link.hostMetadata).not.toEqual({});
+        answers.push(createClient(ServiceRegistry, t.link.transport).discoverService({ serviceType: "logger" }));
+      };
+      t.link.start();
+      if (managed) t.link.setIdentity({ ...t.host.assign("m"), hostUrl });
+      await t.reach("linked");
+      expect(answers.length).toBe(1);
+      const [reason] = await Promise.all(answers).catch((error: unknown) => [error]);
+      expect(ConnectError.from(reason).message).not.toContain("the link to the host is down");
+    },
+  );
+
   it("does not register before it is started, and starts once", async () => {
     await using t = startLink();
     await t.clock.advance(60_000);

@@ -24,7 +24,15 @@ import type { HostSession } from "./host-session.ts";
 import { createIdentityAnnouncer } from "./identity-announcer.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { linkDown } from "./link-error.ts";
-import { knownSession, type LinkEvent, type LinkState, linkedSession, ownSession, transition } from "./link-state.ts";
+import {
+  callSession,
+  knownSession,
+  type LinkEvent,
+  type LinkState,
+  linkedSession,
+  ownSession,
+  transition,
+} from "./link-state.ts";
 import { openHostSession } from "./open-host-session.ts";
 import { registrationMetadata } from "./registration-metadata.ts";
 import { createRoutedTransport } from "./routed-transport.ts";
@@ -197,7 +205,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     return session && { runtimeId: session.runtimeId, hostUrl: session.address.hostUrl };
   };
   const sessionInUse = (): HostSession => {
-    const session = linkedSession(state);
+    const session = callSession(state);
     if (session === undefined) throw linkDown(state.kind, lastError);
     return session;
   };
@@ -238,7 +246,7 @@ export function createHostLink(options: HostLinkOptions): HostLink {
     transportTo: (prefix) => createRoutedTransport(transport, prefix),
     transportWith: (grant) => createGrantedTransport(sessionInUse, grant),
     get hostMetadata() {
-      return knownSession(state)?.hostMetadata ?? {};
+      return (callSession(state) ?? knownSession(state))?.hostMetadata ?? {};
     },
     get registrationMetadata() {
       return registrationMetadata(resolved);

@@ -140,7 +140,15 @@ export function transition<Session, Given>(
 /** The handshake has to ask for an identity. */
 const anew: Connecting<never> = { kind: "connecting", given: undefined };
 
-/** The session that calls use; undefined while the link is down. */
+/**
+ * The session that calls use; undefined while the link is down. Also while it registers: the host knows the identity then,
+ * and may send calls as soon as it has the registration, whose answer is still on its way.
+ */
+export function callSession<Session>(state: LinkState<Session, unknown>): Session | undefined {
+  return state.kind === "registering" ? state.session : linkedSession(state);
+}
+
+/** The session under which all is registered; undefined while the link is not up. */
 export function linkedSession<Session>(state: LinkState<Session, unknown>): Session | undefined {
   return state.kind === "linked" || state.kind === "refreshing" ? state.session : undefined;
 }
