@@ -1,6 +1,6 @@
 import { env } from "node:process";
 import { describe, expect, it } from "vitest";
-import { type FormerRun, observed, predicted, whenQuiet } from "./chaos/chaos-agreement.ts";
+import { type FormerRun, livingOf, observed, predicted, whenQuiet } from "./chaos/chaos-agreement.ts";
 import { createChaosModel } from "./chaos/chaos-model.ts";
 import { startChaosScene } from "./chaos/chaos-scene.ts";
 import { type ChaosStep, drawFrom, drawStep, operationsOf } from "./chaos/chaos-steps.ts";
@@ -38,6 +38,9 @@ describe(`a platform in chaos; FC_SEED=${seed} repeats it`, () => {
         const seen = await observed(scene, former);
         expect(seen).toEqual(predicted(model, seen, former));
       }
+      last.push("the end: close");
+      await scene.close();
+      expect(await livingOf(scene.roll)).toEqual([]);
     } catch (reason) {
       throw new Error(`FC_SEED=${seed}, ${offset} added. The last steps, oldest first:\n${last.join("\n")}`, {
         cause: reason,

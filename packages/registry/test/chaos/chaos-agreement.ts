@@ -147,7 +147,7 @@ function standingOf({ id, state, launches, ends }: Omit<Standing, "health">): st
 }
 
 /** The pids of plugins that live, of all that signed. Those that do not are struck off. */
-async function livingOf(roll: string): Promise<number[]> {
+export async function livingOf(roll: string): Promise<number[]> {
   const pids = (await readdir(roll)).map(Number);
   const ended = pids.filter((pid) => !isAlive(pid));
   await Promise.all(ended.map((pid) => unlink(join(roll, `${pid}`))));

@@ -11,6 +11,7 @@ import { type ChaosMode, catalogue, chaosPlugin } from "./chaos-catalogue.ts";
 import type { ChaosOperation, ChaosStep } from "./chaos-steps.ts";
 
 const giveUpMs = 60_000;
+const closeGraceMs = 5_000;
 
 export type ChaosScene = Awaited<ReturnType<typeof startChaosScene>>;
 
@@ -140,8 +141,9 @@ export async function startChaosScene() {
       process.kill(pid, "SIGKILL");
       return await during;
     },
+    close: () => platform.close({ graceMs: closeGraceMs }),
     async [Symbol.asyncDispose]() {
-      await platform.close({ graceMs: 2_000 });
+      await platform.close({ graceMs: closeGraceMs });
       await rm(roll, { recursive: true, force: true });
     },
   };

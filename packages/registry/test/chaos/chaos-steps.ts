@@ -33,8 +33,8 @@ export type ChaosStep =
 /** A number from 0 that is less than `below`. */
 export type Draw = (below: number) => number;
 
-const kinds = weighted({ one: 58, pair: 14, overlap: 14, kill: 12, during: 5, freeze: 1, "freeze-and": 1 });
-const operationKinds = weighted({ add: 30, "add-missing": 3, remove: 30, replace: 24, restart: 13 });
+const kinds = weighted({ one: 106, pair: 26, overlap: 24, kill: 24, during: 12, freeze: 3, "freeze-and": 5 });
+const operationKinds = weighted({ add: 27, "add-missing": 3, remove: 29, replace: 27, restart: 14 });
 const modes = weighted<ChaosMode>({ "": 55, slow: 8, fail: 15, crash: 13, unwell: 9 });
 
 export function drawStep(draw: Draw): ChaosStep {
