@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ConnectError } from "@connectrpc/connect";
 import { within } from "@cpg/core/extension";
 import { systemClock } from "@cpg/resilience";
-import { type BootReport, PlatformError, type PlatformState } from "../../src/index.ts";
+import { type BootReport, PlatformError, type PlatformState, type PluginStateEvent } from "../../src/index.ts";
 import { codeName } from "../../src/router/call-outcome.ts";
 import { createCaller, startPlatform } from "../support/platform-plugins.ts";
 import { type ChaosMode, catalogue, chaosPlugin } from "./chaos-catalogue.ts";
@@ -47,7 +47,9 @@ export async function startChaosScene() {
     switch (operation.kind) {
       case "add": {
         const { id, minor, mode } = operation;
-        const [boot] = await platform.add(chaosPlugin(id, minor, mode, roll), { signal: untilUnhealthy(id, mode) });
+        const [boot] = await platform.add(chaosPlugin(id, minor, mode, roll), {
+          signal: untilUnhealthy(id, mode, "present"),
+        });
         return bootOutcome(boot);
       }
       case "add-missing": {
@@ -64,7 +66,7 @@ export async function startChaosScene() {
         return "restarted";
       case "replace": {
         const { id, minor, mode, allowDowngrade } = operation;
-        const signal = untilUnhealthy(id, mode);
+        const signal = untilUnhealthy(id, mode, "next");
         const next = chaosPlugin(id, minor, mode, roll);
         const { error } = await platform.replace(id, next, { allowDowngrade, signal, drainMs: 300 });
         return error === undefined ? "replaced" : `replaced, ${error.message}`;
@@ -73,12 +75,12 @@ export async function startChaosScene() {
   };
 
   /** Gives up a start that waits for a plugin's health: instead of its time-out, which would take its time. */
-  const untilUnhealthy = (id: string, mode: ChaosMode): AbortSignal | undefined => {
+  const untilUnhealthy = (id: string, mode: ChaosMode, of: PluginStateEvent["of"]): AbortSignal | undefined => {
     if (mode !== "unwell") return undefined;
     const patience = new AbortController();
     const forget = platform.onEvent((event) => {
-      if (event.plugin !== id || event.type !== "state" || event.stage !== "health" || event.state !== "starting")
-        return;
+      const isIt = event.plugin === id && event.type === "state" && event.of === of;
+      if (!isIt || event.state !== "starting" || event.stage !== "health") return;
       forget();
       patience.abort(new Error("it is not healthy"));
     });
