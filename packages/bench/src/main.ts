@@ -11,6 +11,7 @@ import { idleTable } from "./idle/idle-table.ts";
 import { interceptorsTable } from "./interceptors/interceptors-table.ts";
 import { launchTable } from "./launch/launch-table.ts";
 import { memoryTable } from "./launch/memory-table.ts";
+import { platformTable } from "./platform/platform-table.ts";
 import { registryTable } from "./registry/registry-table.ts";
 import { type Report, reportAsMarkdown } from "./report.ts";
 import { routingTable } from "./routing/routing-table.ts";
@@ -31,6 +32,7 @@ const tables = new Map<string, Table>(
     brokerTable,
     idleTable,
     routingTable,
+    platformTable,
   ].map((table) => [table.name, table]),
 );
 

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { definePlugin, nodeStrategy } from "@cpg/core";
+import { createPlatform, type Platform, type PlatformPlugin } from "@cpg/registry";
+import { EchoService } from "../gen/bench/v1/echo_pb.ts";
+import { linkDefinition } from "./chain.ts";
+
+const entry = fileURLToPath(new URL("./chain-plugin-main.ts", import.meta.url));
+const nodeArgs = ["--disable-warning=ExperimentalWarning"];
+/** Arguments of Node. */
+export const chainEntry = [...nodeArgs, entry] as const;
+
+/** One platform for all rounds: a host that runs. */
+export async function startPlatform(): Promise<Platform> {
+  return await createPlatform({ host: { listen: { port: 0 }, environment: {}, handleSignals: false } });
+}
+
+/** The ms until each plugin of a chain is routed, launched after the one that it needs. By then they have ended again. */
+export async function timePlatformChain(platform: Platform, length: number): Promise<number> {
+  const links = Array.from({ length }, (_, place) => link(place));
+  const beganMs = performance.now();
+  const report = await platform.add(links);
+  const tookMs = performance.now() - beganMs;
+  for (const { id, state, error } of report) assert.equal(state, "running", `${id}: ${error?.message}`);
+  await removeChain(platform, length);
+  return tookMs;
+}
+
+/** The ms from SIGKILL to a plugin until the host has answered a call to it again. */
+export async function timeReturn(platform: Platform): Promise<number> {
+  const [{ error } = {}] = await platform.add(link(0));
+  assert.equal(error, undefined);
+  try {
+    const { call, forget } = caller(platform);
+    await call();
+    const [{ pid } = {}] = platform.plugins();
+    assert.ok(pid);
+    const back = Promise.withResolvers<void>();
+    let wasAway = false;
+    const stop = platform.onEvent((event) => {
+      if (event.type !== "state") return;
+      wasAway ||= event.state === "waiting";
+      if (wasAway && event.state === "running") back.resolve();
+    });
+    const beganMs = performance.now();
+    process.kill(pid, "SIGKILL");
+    await back.promise;
+    await call();
+    const tookMs = performance.now() - beganMs;
+    stop();
+    forget();
+    return tookMs;
+  } finally {
+    await removeChain(platform, 1);
+  }
+}
+
+async function removeChain(platform: Platform, length: number): Promise<void> {
+  for (let place = length - 1; place >= 0; place--) await platform.remove(linkDefinition(place).name, { graceMs: 0 });
+}
+
+function link(place: number): PlatformPlugin {
+  const { name, provides, requires } = linkDefinition(place);
+  return {
+    id: name,
+    strategy: nodeStrategy({ entry, nodeArgs, env: { CHAIN_PLACE: String(place) } }),
+    plugins: { [name]: definePlugin({ name, version: "1.0.0", service: EchoService, provides, requires }) },
+    restart: { backoff: { initialMs: 1, maxMs: 1, jitter: "none" } },
+    readyTimeoutMs: 30_000,
+  };
+}
+
+function caller({ host }: Platform) {
+  const { identity, token } = host.identities.issue({
+    selfId: "caller",
+    declares: { provides: [], requires: [{ type: "link-0", minVersion: "" }] },
+  });
+  const headers = {
+    "content-type": "application/json",
+    "x-plugin-runtime-id": identity.runtimeId,
+    authorization: `Bearer ${token}`,
+  };
+  return {
+    async call() {
+      const response = await fetch(`${host.endpoint}/services/link-0/-/Echo`, { method: "POST", headers, body: "{}" });
+      assert.equal(response.status, 200, await response.text());
+    },
+    forget: () => host.identities.revoke(identity.runtimeId),
+  };
+}
