@@ -3,7 +3,7 @@ import { processStrategy } from "@cpg/core";
 import { describe, expect, it } from "vitest";
 import type { PlatformPlugin } from "../src/index.ts";
 import { foreignServices, startForeign } from "./support/foreign-plugin.ts";
-import { createCaller, startPlatform } from "./support/platform-plugins.ts";
+import { createCaller, errorOf, startPlatform } from "./support/platform-plugins.ts";
 
 const program = fileURLToPath(new URL("./fixtures/foreign-plugin.mjs", import.meta.url));
 const provides = [{ type: "alien", version: "1.0.0", path: "/" }];
@@ -18,6 +18,10 @@ function foreign(registers: "itself" | "host", env: Record<string, string> = {})
     restart: quick,
     readyTimeoutMs: 20_000,
   };
+}
+
+function isRunning({ states }: { readonly states: () => readonly string[] }): boolean {
+  return states()[0] === "alien running";
 }
 
 describe("plugins of other implementations", { timeout: 60_000 }, () => {
@@ -61,6 +65,17 @@ describe("plugins of other implementations", { timeout: 60_000 }, () => {
     expect(third?.runtimeId).not.toBe(second?.runtimeId);
     expect(await caller.call("alien")).toBe(`pid ${third?.pid}`);
     expect(platform.host.identities.size).toBe(2); // its own and the caller's
+  });
+
+  it("that start again while the next one is launched are not taken for that, though both have the same name", async () => {
+    await using scene = await startPlatform({ plugins: [foreign("itself", { FOREIGN_ID: "alien" })] });
+    const { platform } = scene;
+    const [{ pid = 0 } = {}] = platform.plugins();
+    const replaced = errorOf(platform.replace("alien", { ...foreign("itself"), readyTimeoutMs: 1_500 })); // is silent
+    process.kill(pid, "SIGKILL");
+    expect((await replaced).cause).toMatchObject({ name: "PlatformError", stage: "launch" });
+    await scene.until(({ type }) => type === "state" && platform.plugins()[0]?.launches === 2 && isRunning(scene));
+    expect(await createCaller(platform, ["alien"]).call("alien")).toBe(`pid ${platform.plugins()[0]?.pid}`);
   });
 
   it("that do not shake hands in time are told of, and ended", async () => {

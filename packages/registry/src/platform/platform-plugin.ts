@@ -58,6 +58,8 @@ export interface ForeignFacts {
   /**
    * "itself": it shakes hands as `selfId` and registers what it provides; the identity that it got is adopted. The first
    * handshake of that name from this machine counts which follows the launch, unless another plugin of the platform has it.
+   * Of programs with one name, such as one that starts again and the next one, each is launched once the one before it has
+   * shaken hands, or failed to.
    * "host": the host registers `provides`, and gives it an identity if it takes one.
    */
   readonly registers: "itself" | "host";
