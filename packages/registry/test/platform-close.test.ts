@@ -84,6 +84,18 @@ describe("the end of a platform", { timeout: 60_000 }, () => {
     expect(platform.plugins().map(({ state }) => state)).toEqual(["stopped", "stopped", "stopped"]);
   });
 
+  it("takes no longer than the grace of the host, unless it is told otherwise", async () => {
+    const stuck = createWaitingRelay();
+    await using scene = await startPlatform({
+      host: { graceMs: 100 },
+      plugins: [relayInMemory("stuck", { impl: stuck.impl })],
+    });
+    const cut = createCaller(scene.platform, ["stuck"]).call("stuck");
+    await stuck.began;
+    await scene.platform.close();
+    expect(await cut).toBe("unavailable");
+  }, 25_000); // less than the default
+
   it("comes with its host, whoever closes that", async () => {
     await using scene = await startPlatform({ plugins: [relayInMemory("relay")] });
     await scene.platform.host.close({ graceMs: 0 });
