@@ -60,7 +60,7 @@ export function versionOf(minor: number): string {
 }
 
 /** Ends after which a plugin is crash-looping: one more than this. */
-export const maxRestarts = 3;
+export const maxRestarts = 1;
 const everMs = 2 ** 30;
 const program = fileURLToPath(new URL("../fixtures/chaos-plugin.mjs", import.meta.url));
 
