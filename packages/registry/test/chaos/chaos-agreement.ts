@@ -39,8 +39,15 @@ export interface FormerRun {
   readonly succeeded: boolean;
 }
 
+/** Who is called by name. */
+export interface Questions {
+  readonly former: readonly FormerRun[];
+  /** Ids of plugins, whether they run or not. */
+  readonly asked: ReadonlySet<string>;
+}
+
 /** What the platform, its registry, its router and the system's processes tell; each side by itself. */
-export async function observed({ platform, caller, roll }: ChaosScene, former: readonly FormerRun[]) {
+export async function observed({ platform, caller, roll }: ChaosScene, { former, asked }: Questions) {
   const state = platform.state();
   const present = platform.plugins();
   const idOfPid = new Map(present.map(({ id, pid }) => [pid, id]));
@@ -83,7 +90,9 @@ export async function observed({ platform, caller, roll }: ChaosScene, former: r
     processes: living.map((pid) => idOfPid.get(pid) ?? `unknown: ${pid}`).toSorted(),
     calls: await Promise.all(types.map((type) => answerOf(type))),
     named: await Promise.all(
-      present.flatMap(({ id, runtimeId }) => (runtimeId === undefined ? [] : [answerOf(factsOf(id).type, runtimeId)])),
+      present.flatMap(({ id, runtimeId }) =>
+        asked.has(id) && runtimeId !== undefined ? [answerOf(factsOf(id).type, runtimeId)] : [],
+      ),
     ),
     former: await Promise.all(former.map(({ id, runtimeId }) => answerOf(factsOf(id).type, runtimeId))),
   };
@@ -92,7 +101,7 @@ export async function observed({ platform, caller, roll }: ChaosScene, former: r
 type Observed = Awaited<ReturnType<typeof observed>>;
 
 /** What they have to tell. Which provider of several answered is up to the host: that is taken as it was seen. */
-export function predicted({ plugins }: ChaosModel, seen: Observed, former: readonly FormerRun[]): Observed {
+export function predicted({ plugins }: ChaosModel, seen: Observed, { former, asked }: Questions): Observed {
   const all = [...plugins.values()];
   const running = all.filter(({ state }) => state === "running");
   const ids = running.map(({ id }) => id).toSorted();
@@ -134,7 +143,7 @@ export function predicted({ plugins }: ChaosModel, seen: Observed, former: reado
           ? answer
           : answers.join(" or ");
     }),
-    named: all.filter(({ state }) => state === "running").map((plugin) => answerOf(plugin)),
+    named: running.filter(({ id }) => asked.has(id)).map((plugin) => answerOf(plugin)),
     former: former.map(({ id, succeeded }) => {
       const plugin = plugins.get(id);
       return succeeded && plugin !== undefined ? answerOf(plugin) : "not_found";
