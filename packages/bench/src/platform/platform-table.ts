@@ -3,12 +3,12 @@ import { timeBareChain } from "./bare-chain.ts";
 import { startPlatform, timePlatformChain, timeReturn } from "./platform-chain.ts";
 
 const one = "start of 1 plugin";
-const chain = "start of a chain of 50 plugins (5 in short)";
+const chain = "start of a chain of 50 plugins (2 in short)";
 const back = "from SIGKILL to the next answer";
 const bare = "bare spawn, until it is ready";
 const ours = "platform, until it is routed";
 
-const lengths = { short: 5, full: 50 };
+const lengths = { short: 2, full: 50 };
 
 const figure = (work: (length: number) => Promise<number>): Case => ({
   kind: "figure",
