@@ -156,6 +156,45 @@ describe("a plugin whose strategy has reattach", { timeout: 60_000 }, () => {
     expect(await ask(third.endpoint, "pid")).toBe(String(first.pid));
   });
 
+  it("goes with a host that was about to end it, or all of its plugins", async () => {
+    await using records = await createRecords();
+    await using witness = await createWitness();
+    const first = await startHost(witness, records);
+    await first.end("SIGKILL");
+    const closing = new AbortController();
+    await using next = await launchNext(witness, records, { request: { hostClosing: closing.signal } });
+    expect(await records.files()).toHaveLength(1);
+    closing.abort("the host closes");
+    expect(await records.files()).toEqual([]); // before it has been asked to end
+    expect(await ask(next.endpoint, "pid")).toBe(String(first.pid));
+    expect((await next.stop({ graceMs: 0, leave: true })).how).toBe("sigterm");
+    await witness.left("plugin");
+
+    await using other = await launchNext(witness, records);
+    expect(await records.files()).toHaveLength(1);
+    const asked = Promise.withResolvers<void>();
+    const ended = other.stop({ graceMs: 60_000, askToStop: async () => asked.resolve() });
+    await asked.promise;
+    expect(await records.files()).toEqual([]);
+    await other.kill();
+    await ended;
+  });
+
+  it("that cannot be left is ended as any other, and a kill comes before it is left", async () => {
+    await using witness = await createWitness();
+    const lost = await createRecords();
+    await using first = await launchNext(witness, lost);
+    await lost[Symbol.asyncDispose]();
+    expect((await first.stop({ graceMs: 0, leave: true })).how).toBe("sigterm");
+
+    await using records = await createRecords();
+    await using second = await launchNext(witness, records);
+    const left = second.stop({ graceMs: 0, leave: true });
+    expect((await second.kill()).how).toBe("sigkill");
+    expect((await left).how).toBe("sigkill");
+    expect(await records.files()).toEqual([]);
+  });
+
   it("ends, and is started anew, when it is to be started in another way", async () => {
     await using records = await createRecords();
     await using witness = await createWitness();

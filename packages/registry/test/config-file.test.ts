@@ -128,10 +128,10 @@ describe("a configuration file of a platform", () => {
   });
 
   it.each([
-    { what: "not there", path: () => join(folder, "nowhere.json") },
-    { what: "a folder", path: () => folder },
-  ])("cannot be read when it is $what", async ({ path }) => {
+    { what: "not there", path: () => join(folder, "nowhere.json"), code: Code.NotFound },
+    { what: "a folder", path: () => folder, code: Code.Unavailable },
+  ])("cannot be read when it is $what", async ({ path, code }) => {
     const error = await errorOf(readPlatformConfig(path()));
-    expect(error).toMatchObject({ code: Code.Unavailable, rawMessage: expect.stringContaining(path()) });
+    expect(error).toMatchObject({ code, rawMessage: expect.stringContaining(path()) });
   });
 });

@@ -105,7 +105,9 @@ describe("plugins that end", { timeout: 60_000 }, () => {
     waiting.release();
     expect(await answer).toBe("kept");
     await restarted;
-    expect(platform.plugins()).toMatchObject([{ state: "running", launches: 2, ends: 0, operation: undefined }]);
+    expect(platform.plugins()).toMatchObject([
+      { state: "running", launches: 2, ends: 0, operation: undefined, lastError: undefined },
+    ]);
     expect(platform.plugins()[0]?.runtimeId).not.toBe(before);
   });
 });

@@ -40,6 +40,8 @@ export interface LaunchPluginOptions<Plugins extends PluginSet>
   readonly hostUrl?: string | undefined;
   /** Resolves when such a plugin's first handshake reached the host: it is ready then. */
   readonly handshakeSeen?: Promise<unknown> | undefined;
+  /** Aborts when the host begins to stop its plugins: one with `reattach` goes with it from then on, however it ends. */
+  readonly hostClosing?: AbortSignal | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -105,11 +107,20 @@ export async function launchPlugin<const Plugins extends PluginSet>(
   options: LaunchPluginOptions<Plugins>,
 ): Promise<LaunchedPlugin<Plugins>> {
   const { strategy, plugins, onLog = () => {}, readyTimeoutMs = 10_000, clock = systemClock } = options;
-  const { host, hostUrl, handshakeSeen, signal } = options;
+  const { host, hostUrl, handshakeSeen, hostClosing, signal } = options;
   checkPluginSet(plugins);
   if (!(readyTimeoutMs > 0)) throw new RangeError(`readyTimeoutMs must be greater than 0, got ${readyTimeoutMs}`);
   const name = options.name ?? Object.keys(plugins)[0] ?? "";
-  const running = await strategy.launch({ plugin: name, readyTimeoutMs, onLog, clock, signal, hostUrl, handshakeSeen });
+  const running = await strategy.launch({
+    plugin: name,
+    readyTimeoutMs,
+    onLog,
+    clock,
+    signal,
+    hostUrl,
+    handshakeSeen,
+    hostClosing,
+  });
 
   const { endpoint, direct, controlToken, pid } = running;
   const ended = running.exited.then((report): never => {

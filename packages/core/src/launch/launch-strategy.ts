@@ -28,6 +28,11 @@ export interface LaunchRequest {
    * resolve, or reject, which counts the same. Default: the host does not watch for one.
    */
   readonly handshakeSeen?: Promise<unknown> | undefined;
+  /**
+   * Aborts when the host begins to stop its plugins: from then on one that could outlive it goes with it, however it ends.
+   * Default: it does not tell.
+   */
+  readonly hostClosing?: AbortSignal | undefined;
   /** Receives what the plugin writes. Called synchronously, so it should only pass records on; what it throws is counted and dropped. */
   onLog(record: LogRecord): void;
   readonly clock: Clock;

@@ -98,6 +98,7 @@ export function createSupervisedPlugin<Plugins extends PluginSet>(
         misses: state.kind === "running" ? state.misses : 0,
         endpoint: plugin?.endpoint,
         pid: plugin?.pid,
+        stderrTail: lastLines(plugin?.stderrTail(), lastEnd?.stderrTail),
         waitingCalls,
         lastEnd,
       };
@@ -156,4 +157,8 @@ export function createSupervisedPlugin<Plugins extends PluginSet>(
     },
   };
   return supervised;
+}
+
+function lastLines(now: readonly string[] = [], before: readonly string[] = []): readonly string[] {
+  return now.length > 0 ? now : before;
 }

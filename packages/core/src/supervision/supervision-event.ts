@@ -81,6 +81,8 @@ export interface SupervisionSnapshot {
   /** Of the process that runs. */
   readonly endpoint: string | undefined;
   readonly pid: number | undefined;
+  /** The last lines that it wrote to stderr, oldest first; those of the last one that ended if it wrote nothing. */
+  readonly stderrTail: readonly string[];
   /** Calls that wait for a process. */
   readonly waitingCalls: number;
   readonly lastEnd: PluginEnd | undefined;

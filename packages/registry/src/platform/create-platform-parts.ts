@@ -19,13 +19,15 @@ export interface PlatformPartsOptions {
   readonly clock: Clock;
   readonly random: (() => number) | undefined;
   readonly closing: AbortSignal;
+  /** Aborts when the platform begins to stop its plugins, and leaves none. */
+  readonly stopping: AbortSignal;
   emit(news: PlatformNews): void;
   /** Hears of each operation that was begun. */
   track(work: Promise<unknown>): void;
 }
 
 export function createPlatformParts(options: PlatformPartsOptions): PlatformParts {
-  const { host, registry, clock, random, closing, emit, track } = options;
+  const { host, registry, clock, random, closing, stopping, emit, track } = options;
   const entries = new Map<string, PlatformEntry>();
   /** Identities that were adopted, by the handshake that they were given for. */
   const adopted = new WeakSet<object>();
@@ -62,6 +64,7 @@ export function createPlatformParts(options: PlatformPartsOptions): PlatformPart
         registry,
         clock,
         random,
+        hostClosing: stopping,
         standby,
         handshakeTurns,
         watchHandshake: (selfId, onStandby) =>

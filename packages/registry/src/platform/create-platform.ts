@@ -46,12 +46,15 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
   const listeners = new Set<(event: PlatformEvent) => void>();
   const pending = new Set<Promise<unknown>>();
   const closing = new AbortController();
+  /** Nothing is left to the next host from then on. */
+  const ending = new AbortController();
   const beginClosing = () => closing.abort(new ConnectError("the platform is closing", Code.Unavailable));
 
   let parts: PlatformParts | undefined;
   let stopping: Promise<unknown[]> | undefined;
   const stopAll = (request: StopRequest): Promise<unknown[]> => {
     beginClosing();
+    if (!request.leave) ending.abort("the platform stops its plugins");
     stopping ??= parts === undefined ? Promise.resolve([]) : stopThem(parts, request);
     return stopping;
   };
@@ -111,7 +114,16 @@ export async function createPlatform(options: PlatformOptions = {}): Promise<Pla
     const forget = () => void pending.delete(work);
     work.then(forget, forget);
   };
-  const present = createPlatformParts({ host, registry, clock, random, closing: closing.signal, emit, track });
+  const present = createPlatformParts({
+    host,
+    registry,
+    clock,
+    random,
+    closing: closing.signal,
+    stopping: ending.signal,
+    emit,
+    track,
+  });
   parts = present;
   const { entries } = present;
   registry.expect((type) => [...entries.values()].some(({ run }) => run.provides(type)));

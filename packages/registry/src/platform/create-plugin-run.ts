@@ -97,7 +97,9 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
       giveUp(explain(change.error));
     } else {
       const input = inputOf(change);
-      if (input !== undefined) dispatch(input, change.error && explain(change.error));
+      // An end that was asked for is no error.
+      const error = change.cause === "restart" ? undefined : change.error;
+      if (input !== undefined) dispatch(input, error && explain(error));
       if (change.state === "running") attempt?.resolve();
     }
   };
@@ -194,7 +196,7 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
         ends: now?.ends ?? 0,
         lastError,
         lastExit: now?.lastEnd?.exit,
-        stderrTail: now?.lastEnd?.stderrTail ?? (cause instanceof PlatformError ? cause.stderrTail : []),
+        stderrTail: [now?.stderrTail, cause instanceof PlatformError ? cause.stderrTail : []].find(hasLines) ?? [],
       };
     },
     provides: (type) => known.provides.some((service) => service.type === type),
@@ -227,6 +229,10 @@ export function createPluginRun(parts: PluginRunParts): PluginRun {
 
 /** How long a plugin may take to end by itself when there is no time left, in ms. */
 const hurriedStopMs = 1_000;
+
+function hasLines(lines: readonly string[] | undefined): boolean {
+  return lines !== undefined && lines.length > 0;
+}
 
 /** What a change of the supervision is to the plugin. */
 function inputOf(change: StateChange): PluginInput | undefined {

@@ -56,6 +56,7 @@ export async function launchForeign(parts: ForeignLaunch): Promise<SupervisedPro
       signal,
       readyTimeoutMs,
       hostUrl: host.publicUrl,
+      hostClosing: parts.hostClosing,
       handshakeSeen: registersItself ? watch.seen : undefined,
       onLog,
       clock,

@@ -15,6 +15,8 @@ export interface PluginRunParts {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly random: (() => number) | undefined;
+  /** Aborts when the platform begins to stop its plugins, and leaves none. */
+  readonly hostClosing: AbortSignal;
   /** What it registers gets no calls until `promote`. */
   readonly standby: boolean;
   watchHandshake(selfId: string, standby: boolean): HandshakeWatch;

@@ -15,6 +15,8 @@ export interface ProgramParts {
   readonly host: Pick<PluginServer, "identities" | "publicUrl">;
   readonly clock: Clock;
   readonly random: (() => number) | undefined;
+  /** Aborts when the platform begins to stop its plugins, and leaves none. */
+  readonly hostClosing: AbortSignal;
   /** Attaches what runs, and waits until it can be called. */
   introduce(
     target: AttachTarget,
@@ -33,7 +35,7 @@ export interface ProgramParts {
 
 /** Starts a plugin, of whatever kind, and keeps it running. @throws {TypeError} {RangeError} for bad options. */
 export function superviseProgram(parts: ProgramParts): SupervisedPlugin<PluginSet> {
-  const { plugin, clock, random, introduce } = parts;
+  const { plugin, clock, random, hostClosing, introduce } = parts;
   const { id, restart, probe, readyTimeoutMs } = plugin;
   const onLog = plugin.onLog as ((record: LogRecord) => void) | undefined;
   if (plugin.plugins !== undefined) {
@@ -49,6 +51,7 @@ export function superviseProgram(parts: ProgramParts): SupervisedPlugin<PluginSe
       onLog,
       clock,
       random,
+      hostClosing,
       introduce: async (launched, { signal }) => void (await introduce(launched, {}, signal)),
     });
   }

@@ -37,7 +37,7 @@ export interface ProcessOptions {
    * process, known by its start and by a secret that it has to prove, gets the next host's identity and is not started
    * again. For plugins of ours that listen on the socket they are given, tell GetPluginInfo to anybody there, and do not
    * register themselves; any other goes with its host, or is ended by the next one. A program that is
-   * started in another way than before (command, arguments, environment, checksums) is ended and started anew.
+   * started in another way than before (command, arguments, `cwd`, `env`, checksums) is ended and started anew.
    * Default: it goes with its host.
    */
   readonly reattach?: ReattachOptions | undefined;

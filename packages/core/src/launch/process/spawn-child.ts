@@ -10,6 +10,8 @@ export interface SpawnChildOptions {
   readonly env: Readonly<Record<string, string>>;
   /** A directory for named pipes, for a child that may outlive this process. Undefined: pipes that end with either. */
   readonly pipes: string | undefined;
+  /** Called right before it starts. */
+  onSpawn(): void;
   /** Told in the same turn in which the child is there. */
   onPid(pid: number): void;
 }
@@ -24,10 +26,11 @@ export interface SpawnedChild {
 export async function spawnChild(
   command: string,
   args: readonly string[],
-  { cwd, env, pipes, onPid }: SpawnChildOptions,
+  { cwd, env, pipes, onSpawn, onPid }: SpawnChildOptions,
 ): Promise<SpawnedChild> {
   const how = { cwd, env, detached: true };
   if (pipes === undefined) {
+    onSpawn();
     const child = spawn(command, args, { ...how, stdio: ["ignore", "pipe", "pipe"] });
     return { child, pid: await pidOf(child, onPid), outputs: { stdout: child.stdout, stderr: child.stderr } };
   }
@@ -37,6 +40,7 @@ export async function spawnChild(
     const writers = openOutputWriters(pipes);
     let child: ChildProcess;
     try {
+      onSpawn();
       child = spawn(command, args, { ...how, stdio: ["ignore", ...writers] });
     } finally {
       for (const writer of writers) closeSync(writer); // the child has its own

@@ -25,8 +25,14 @@ export interface SpawnedProcessOptions {
   readonly clock: Clock;
   /** Gives back what the launch took. Must not throw. */
   cleanUp(): Promise<void>;
-  /** Gives the process up so that another host may have it. False: that cannot be. */
+  /** Gives the process up so that another host may have it. False: that cannot be. Never rejects. */
   leave(): Promise<boolean>;
+  /** It was given up: nothing of this process has to do with it any more. */
+  left(): void;
+  /** It is going to be ended: whatever happens to this process now, it does not outlive it. */
+  release(): void;
+  /** It has ended. */
+  forget(): void;
 }
 
 /** Neither is known of a process that is no child of this one. */
@@ -51,7 +57,7 @@ const outputBoundMs = 1_000;
  * The leader counts as the plugin: once it is gone nothing of its group is waited for.
  */
 export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
-  const { plugin, pid, ended, output, guardian, clock, cleanUp, leave } = options;
+  const { plugin, pid, ended, output, guardian, clock, cleanUp, leave, left, release, forget } = options;
   let how: ExitReport["how"] = "exited";
   const gone = new AbortController();
   const { promise: exited, resolve } = Promise.withResolvers<ExitReport>();
@@ -60,6 +66,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
     if (how === "detached") return;
     const report: ExitReport = { code, signal, how };
     gone.abort();
+    forget();
     if (signalGroup(pid, "SIGKILL")) await groupGone(pid, clock);
     guardian.forget(pid);
     await output.finish(outputBoundMs);
@@ -94,15 +101,17 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
 
   const leaveOrEnd = async (request: StopRequest): Promise<ExitReport> => {
     if (request.leave !== true || gone.signal.aborted || !(await leave())) return await runLadder(request);
-    if (gone.signal.aborted) return await exited;
+    if (gone.signal.aborted || how === "sigkill") return await exited; // a kill came first
     how = "detached";
     gone.abort();
+    left();
     await output.finish(0);
     resolve({ code: null, signal: null, how });
     return await exited;
   };
 
   const runLadder = async ({ graceMs, termGraceMs = DEFAULT_TERM_GRACE_MS, askToStop }: StopRequest) => {
+    if (!gone.signal.aborted) release();
     if (askToStop !== undefined && graceMs > 0 && !gone.signal.aborted) {
       how = "asked";
       await askWithin({ graceMs, askToStop, gone: gone.signal, clock });
@@ -124,6 +133,7 @@ export function followProcess(options: SpawnedProcessOptions): SpawnedProcess {
       return await stopping;
     },
     kill() {
+      if (!gone.signal.aborted) release();
       send("SIGKILL");
       return afterKill();
     },

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { ENV } from "../../protocol/constants.ts";
 import { launchFailed } from "../launch-error.ts";
 import type { LaunchRequest, RunningPlugin } from "../launch-strategy.ts";
@@ -102,16 +102,11 @@ async function startWithin(
     output,
     guardian,
     clock,
-    async cleanUp() {
-      await kept?.forget();
-      await place.release();
-    },
-    async leave() {
-      if (kept === undefined) return false;
-      await kept.leave();
-      child.unref();
-      return true;
-    },
+    cleanUp: () => place.release(),
+    leave: async () => (await kept?.leave()) ?? false,
+    left: () => child.unref(),
+    release: () => kept?.release(),
+    forget: () => kept?.forget(),
   });
   const ended = spawned.exited.then((exit): never => {
     throw launchFailed({ plugin, stage: "ready", running: output, exit, reason: "it ended before it was ready" });
@@ -134,11 +129,17 @@ async function startWithin(
     if (reattach !== undefined && directory !== undefined && ready.endpoint === `unix:${socketPath}`) {
       const start = (await processStart(pid)) ?? ""; // none: it has just ended
       const fingerprint = fingerprintOf(program, directory);
-      kept = await keepRun({ plugin, pid, start, controlToken, directory, fingerprint }, reattach, guardian);
+      kept = await keepRun({ plugin, pid, start, controlToken, directory, fingerprint }, reattach, {
+        guardian,
+        hostClosing: request.hostClosing,
+      });
     }
     return { ...ready, ...spawned, controlToken, pid, stderrTail: output.stderrTail };
   } catch (error) {
     await spawned.kill();
+    if (!signal.aborted && !(error instanceof ConnectError)) {
+      throw launchFailed({ plugin, stage: "ready", running: output, reason: error }); // it could not be noted
+    }
     if (!signal.aborted || signal.reason !== tooLate) throw error;
     const reason = `not ready within ${readyTimeoutMs} ms: ${describeWait(program, place, refused)}`;
     throw launchFailed({ plugin, stage: "ready", running: output, reason, code: Code.DeadlineExceeded });
@@ -165,7 +166,6 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
     signal.throwIfAborted();
     stage = "spawn";
     const args = program.args(place);
-    guardian.expect(`${ENV.controlToken}=${controlToken}`);
     const { child, pid, outputs } = await spawnChild(command, args, {
       pipes: program.reattach === undefined ? undefined : place.directory,
       cwd,
@@ -176,6 +176,7 @@ async function spawnPlugin(program: PluginProgram, request: LaunchRequest, signa
         ...(place.socketPath === undefined ? {} : { [ENV.socket]: place.socketPath }),
         ...(hostUrl === undefined ? {} : { [ENV.hostUrl]: hostUrl }),
       }),
+      onSpawn: () => guardian.expect(`${ENV.controlToken}=${controlToken}`),
       onPid: (pid) => guardian.watch(pid), // before anything else can happen to this process
     });
     return { place, child, outputs, pid, controlToken };
@@ -205,5 +206,5 @@ function describeWait(program: PluginProgram, place: LaunchPlace, refused: strin
     refused === undefined
       ? ""
       : `; it announced ${JSON.stringify(refused)}, which is neither the socket it was given nor http(s) on a loopback address`;
-  return `it printed no ready line${probed}${announced}`;
+  return `it printed no ready line${probed}${announced}; serve() prints it, and readyTimeoutMs is the bound`;
 }

@@ -60,7 +60,7 @@ describe("parsePlatformFile", () => {
 
   it.each([
     { data: "{", says: "it is no JSON" },
-    { data: [], says: "it: " },
+    { data: [], says: "the top level: " },
     { data: { plugin: [] }, says: 'Unrecognized key: "plugin"' },
     { data: { host: { listen: { port: "8080" } } }, says: "host.listen.port: " },
     { data: { host: { listen: { port: 70_000 } } }, says: "host.listen.port: " },

@@ -146,14 +146,15 @@ export function parsePlatformFile(json: string): PlatformFile {
   let data: unknown;
   try {
     data = JSON.parse(json);
-  } catch {
-    // The error of JSON.parse quotes the text.
-    throw new ConnectError("it is no JSON", Code.InvalidArgument);
+  } catch (reason) {
+    // The error of JSON.parse quotes the text, which may be a secret; where it is tells nothing.
+    const [place = ""] = /\(line \d+ column \d+\)/.exec(reason instanceof Error ? reason.message : "") ?? [];
+    throw new ConnectError(`it is no JSON ${place}`.trimEnd(), Code.InvalidArgument);
   }
   const result = schema.safeParse(data);
   if (result.success) return result.data;
   const { path, message } = innermost(result.error.issues);
-  throw new ConnectError(`${pathText(path) || "it"}: ${message}`, Code.InvalidArgument);
+  throw new ConnectError(`${pathText(path) || "the top level"}: ${message}`, Code.InvalidArgument);
 }
 
 type Issue = z.core.$ZodIssue;

@@ -22,7 +22,7 @@ export interface ReadConfigOptions {
 /**
  * Reads the configuration of a platform from a JSON file. What a file cannot say, such as an admission policy, is added by
  * whoever calls: the result is a plain object.
- * @throws {ConnectError} naming the file: `unavailable` when it cannot be read, `invalid_argument`, naming the path to the
+ * @throws {ConnectError} naming the file: `not_found` when it is not there, `unavailable` when it cannot be read, `invalid_argument`, naming the path to the
  * value and the rule, when it is not right.
  * @example
  * const config = await readPlatformConfig("platform.json", { definitions: { kv } });
@@ -132,5 +132,7 @@ async function attachOptions(field: string, { attach }: PlatformFilePlugin, { fo
 
 function unreadable(file: string, reason: unknown): ConnectError {
   const why = reason instanceof Error ? reason.message : String(reason);
-  return new ConnectError(`cannot read ${file}: ${why}`, Code.Unavailable, undefined, undefined, reason);
+  const isMissing = reason instanceof Error && "code" in reason && reason.code === "ENOENT";
+  const code = isMissing ? Code.NotFound : Code.Unavailable;
+  return new ConnectError(`cannot read ${file}: ${why}`, code, undefined, undefined, reason);
 }

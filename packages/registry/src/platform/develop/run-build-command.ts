@@ -29,6 +29,12 @@ export async function runBuildCommand({ command, cwd, timeoutMs, clock, signal }
   signal.throwIfAborted();
   const [program = "", ...args] = command;
   const child = spawn(program, args, { cwd, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  if (child.pid === undefined) {
+    // Where the limit of open files was reached it has no streams either.
+    const [error] = await once(child, "error");
+    throw buildFailed(command, error, "");
+  }
+  const { pid } = child;
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8");
@@ -39,11 +45,10 @@ export async function runBuildCommand({ command, cwd, timeoutMs, clock, signal }
   const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   const outputEnded = once(child, "close");
   outputEnded.catch(() => {}); // `exited` tells that it could not be started
-  const { pid } = child;
   const done = new AbortController();
   let why: unknown;
   const end = (reason: unknown): void => {
-    if (pid === undefined || why !== undefined) return;
+    if (why !== undefined) return;
     why = reason;
     signalGroup(pid, "SIGTERM");
     clock.sleep(termGraceMs, done.signal).then(
@@ -59,22 +64,25 @@ export async function runBuildCommand({ command, cwd, timeoutMs, clock, signal }
   );
   try {
     const [code, by] = await exited;
-    if (pid !== undefined) signalGroup(pid, "SIGKILL");
-
+    signalGroup(pid, "SIGKILL");
     // A program that left the group may hold its output open.
     await Promise.race([outputEnded, clock.sleep(outputGraceMs, done.signal)]);
     if (why === undefined && code === 0) return;
     throw why ?? new Error(code === null ? `it was ended by ${by}` : `it exited with code ${code}`);
   } catch (reason) {
     signal.throwIfAborted();
-    const text = reason instanceof Error ? reason.message : String(reason);
-    throw new Error(`the build failed: ${command.join(" ")}: ${text}${output && `\n${output.trimEnd()}`}`, {
-      cause: reason,
-    });
+    throw buildFailed(command, reason, output);
   } finally {
     done.abort("it has ended");
     signal.removeEventListener("abort", onAbort);
     child.stdout.destroy();
     child.stderr.destroy();
   }
+}
+
+function buildFailed(command: readonly string[], reason: unknown, output: string): Error {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return new Error(`the build failed: ${command.join(" ")}: ${text}${output && `\n${output.trimEnd()}`}`, {
+    cause: reason,
+  });
 }

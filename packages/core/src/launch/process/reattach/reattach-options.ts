@@ -22,7 +22,7 @@ export function resolveReattach(options: ReattachOptions, transport: "unix" | "t
   if (typeof directory !== "string" || !isAbsolute(directory) || directory.includes("\0")) {
     throw new TypeError("reattach.directory must be an absolute path");
   }
-  if (!(withinMs > 0 && withinMs <= maxWithinMs)) {
+  if (!(typeof withinMs === "number" && withinMs > 0 && withinMs <= maxWithinMs)) {
     throw new RangeError(`reattach.withinMs must be greater than 0 and at most ${maxWithinMs}, got ${withinMs}`);
   }
   if (transport !== "unix") throw new TypeError('reattach needs transport "unix"');

@@ -34,22 +34,28 @@ export async function reattachPlugin(
   await abortable(guardian.ready(), signal);
   await openRecordDirectory(reattach.directory);
   let taken: RunningPlugin | undefined;
-  for (const noted of await readRecords(reattach.directory, request.plugin)) {
+  const take = async (noted: NotedRun): Promise<void> => {
     signal.throwIfAborted();
     const { record } = noted;
-    if (!(await isFree(record)) || !(await takeOver(noted, guardian))) continue;
+    if (!(await isFree(record)) || !(await takeOver(noted, guardian))) return;
     const pipes = openPipes(record.directory);
     const run = followRun(record, pipes, program, request);
     try {
       if (taken === undefined && pipes !== undefined && (await fits(record, program, request.clock, signal))) {
         taken = await run.keep(reattach);
-        continue;
+        return;
       }
     } catch (error) {
       await run.kill();
       throw error;
     }
     await run.stop({ graceMs: 0, termGraceMs: endGraceMs });
+  };
+  try {
+    for (const noted of await readRecords(reattach.directory, request.plugin)) await take(noted);
+  } catch (error) {
+    await taken?.kill();
+    throw error;
   }
   return taken;
 }
@@ -122,20 +128,17 @@ function followRun(
     guardian,
     clock,
     async cleanUp() {
-      await kept?.forget();
       await removeSocketDirectory(directory, guardian);
     },
-    async leave() {
-      if (kept === undefined) return false;
-      stranger.forget();
-      await kept.leave();
-      return true;
-    },
+    leave: async () => (await kept?.leave()) ?? false,
+    left: () => stranger.forget(),
+    release: () => kept?.release(),
+    forget: () => kept?.forget(),
   });
   return {
     ...followed,
     async keep(reattach) {
-      kept = await keepRun(record, reattach, guardian);
+      kept = await keepRun(record, reattach, { guardian, hostClosing: request.hostClosing });
       const { exited, stop, kill } = followed;
       const { stderrTail } = output;
       return {
