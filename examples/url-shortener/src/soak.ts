@@ -1,6 +1,7 @@
 // The URL shortener under load, while its plugins are replaced, restarted and killed at random. Nothing may fail that has no
 // excuse, and the host may hold no more at the end than after the warm-up. Needs --expose-gc. Exit code 1 when something
 // was wrong, 130 after Ctrl-C.
+import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +19,7 @@ const maxHeapGrowth = 4 * MiB;
 const warmUpPart = 0.3;
 const reportEveryMs = 60_000;
 const callTimeoutMs = 20_000;
+const logWithinMs = 30_000;
 /** As a client would, so that callers do not run in circles while a plugin is away. */
 const retryAfterMs = 20;
 
@@ -62,11 +64,38 @@ function wrong({ wrong: found }: Tally, what: string): void {
   found.set(what, (found.get(what) ?? 0) + 1);
 }
 
-/** Plugins that have done nothing yet, and one call: so connections are the same each time. */
-async function rest({ platform, plugin, shortener }: ShortenerPlatform): Promise<void> {
+/**
+ * Plugins that have done nothing yet, and two calls, which have been logged: so connections are the same each time.
+ * @throws {Error} when they are not logged within 30 s.
+ */
+async function rest({ platform, plugin, shortener }: ShortenerPlatform, lines: EventEmitter): Promise<void> {
   for (const name of ["logger", "storage", "api"] as const) await platform.replace(name, plugin(name));
-  const { code } = await shortener.shorten({ url: "https://example.org/rest" });
-  await shortener.resolve({ code });
+  const heard: string[] = [];
+  let code = "";
+  const all = Promise.withResolvers<void>();
+  const isLogged = (what: string): boolean => heard.some((line) => line.includes(what) && line.endsWith(code));
+  const look = (): void => {
+    if (code !== "" && ["saved", "shortened", "resolved"].every(isLogged)) all.resolve();
+  };
+  const hear = (line: string): void => {
+    heard.push(line);
+    look();
+  };
+  const inTime = new AbortController();
+  systemClock.sleep(logWithinMs, inTime.signal).then(
+    () => all.reject(new Error(`calls were not logged within ${logWithinMs} ms`)),
+    () => {}, // they were
+  );
+  lines.on("line", hear);
+  try {
+    ({ code } = await shortener.shorten({ url: "https://example.org/rest" }));
+    await shortener.resolve({ code });
+    look();
+    await all.promise;
+  } finally {
+    inTime.abort("they were logged");
+    lines.off("line", hear);
+  }
 }
 
 /** One stretch of load and disturbances; everything has come to rest when it resolves. */
@@ -134,13 +163,18 @@ async function soak(args: readonly string[], signal: AbortSignal): Promise<strin
   const tally: Tally = { calls: 0, excused: 0, wrong: new Map() };
   const counts = { replace: 0, restart: 0, kill: 0 };
   console.log(`${durationMs / 1_000} s, ${callers} callers, seed ${seed}`);
-  const scene = await startShortenerPlatform({ database: join(data, "urls.db"), restartMs: 20 });
+  const lines = new EventEmitter();
+  const scene = await startShortenerPlatform({
+    database: join(data, "urls.db"),
+    restartMs: 20,
+    onLog: ({ plugin, line }) => void (plugin === "logger" && lines.emit("line", line)),
+  });
   let problems: string[] = [];
   try {
     const run = async (ms: number): Promise<Holdings> => {
       const done = await stretch(scene, { ms, callers, random, tally, signal });
       for (const kind of ["replace", "restart", "kill"] as const) counts[kind] += done[kind];
-      await rest(scene);
+      await rest(scene, lines);
       return await measureHoldings(systemClock);
     };
     console.log(`${"".padEnd(10)}      calls    excused      wrong  heap (MiB)  resources descriptors  children`);

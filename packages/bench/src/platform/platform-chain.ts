@@ -55,7 +55,7 @@ export async function timeReturn(platform: Platform): Promise<number> {
 }
 
 async function removeAll(platform: Platform): Promise<void> {
-  for (const { id } of platform.plugins().toReversed()) await platform.remove(id, { graceMs: 0 });
+  await Promise.all(platform.plugins().map(({ id }) => platform.remove(id, { force: true, graceMs: 0 })));
 }
 
 function link(place: number): PlatformPlugin {
