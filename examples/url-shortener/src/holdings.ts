@@ -12,24 +12,25 @@ export interface Holdings {
   readonly children: number;
 }
 
-/** A probe that is under way has a connection and timers; it is not under way all the time. */
-const looks = 10;
+/** An odd number. A probe that is under way has a connection and timers, and one that was idle may be on its way out. */
+const looks = 11;
 const lookEveryMs = 50;
 
-/** The least of several looks, as probes come and go. @throws {Error} without --expose-gc. */
+/** The median of several looks, as probes come and go; of the heap the least. @throws {Error} without --expose-gc. */
 export async function measureHoldings(clock: Clock): Promise<Holdings> {
-  let least = look();
-  for (let count = 1; count < looks; count++) {
+  const seen = [look()];
+  while (seen.length < looks) {
     await clock.sleep(lookEveryMs);
-    const { heapBytes, resources, descriptors, children } = look();
-    least = {
-      heapBytes: Math.min(least.heapBytes, heapBytes),
-      resources: Math.min(least.resources, resources),
-      descriptors: Math.min(least.descriptors, descriptors),
-      children: Math.min(least.children, children),
-    };
+    seen.push(look());
   }
-  return least;
+  const medianOf = (what: keyof Holdings): number =>
+    seen.map((holdings) => holdings[what]).toSorted((a, b) => a - b)[(looks - 1) / 2] ?? 0;
+  return {
+    heapBytes: Math.min(...seen.map(({ heapBytes }) => heapBytes)),
+    resources: medianOf("resources"),
+    descriptors: medianOf("descriptors"),
+    children: medianOf("children"),
+  };
 }
 
 function look(): Holdings {
